@@ -1,0 +1,1 @@
+"""The C language as a translated driver needs it: pointers, structs, fixed-width integers."""

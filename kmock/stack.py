@@ -1,0 +1,106 @@
+"""Call stacks, captured cheaply and rendered only when somebody reads them.
+
+A stack is a flat tuple ``(code, instruction, code, instruction, ...)``, innermost frame first. Taking
+the instruction offset instead of the line number leaves the decoding of line tables to the reader: an
+allocation takes a stack on every call, a reader sees one only when something went wrong.
+"""
+
+from __future__ import annotations
+
+import linecache
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import CodeType
+
+HERE = str(Path(__file__).parent) + "/"
+DEPTH = 12
+"""Frames kept. Kernel-side frames come first, so this leaves about eight of the driver's."""
+
+# Runners and libraries whose frames say nothing about the driver.
+_OUTSIDE = ("/_pytest/", "/pluggy/", "/pytest_benchmark/", "/hypothesis/", "/greenlet/", "/unittest/", "<frozen ")
+
+Stack = tuple["CodeType | int", ...]
+
+
+def capture(skip: int = 1, depth: int = DEPTH) -> Stack:
+    """Return the stack of the caller, leaving out its ``skip`` innermost frames."""
+    frame = sys._getframe(skip)  # noqa: SLF001 -- the documented way to a frame
+    out: list[CodeType | int] = []
+    push = out.append
+    while frame is not None and depth:
+        push(frame.f_code)
+        push(frame.f_lasti)
+        frame = frame.f_back  # type: ignore[assignment]
+        depth -= 1
+    return tuple(out)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One frame of a stack: a place in a source file."""
+
+    file: str
+    line: int
+    function: str
+    offset: int = 0
+    size: int = 0
+
+    @property
+    def source(self) -> str:
+        """The source line, stripped; empty when the file can't be read."""
+        return linecache.getline(self.file, self.line).strip()
+
+    @property
+    def symbol(self) -> str:
+        """``function+0xoffset/0xsize``, as the kernel prints a place."""
+        return f"{self.function}+{self.offset:#x}/{self.size:#x}"
+
+    @property
+    def short(self) -> str:
+        """``file:line`` with the file's last two parts."""
+        return f"{'/'.join(Path(self.file).parts[-2:])}:{self.line}"
+
+    @property
+    def is_kmock(self) -> bool:
+        """Whether this is kmock's own code, which a user did not write and can't mend."""
+        return self.file.startswith(HERE)
+
+    @property
+    def is_outside(self) -> bool:
+        """Whether this belongs to the test runner or the interpreter."""
+        return any(part in self.file for part in _OUTSIDE)
+
+
+def line_of(code: CodeType, instruction: int) -> int:
+    """Return the source line of the instruction at that offset."""
+    for start, end, line in code.co_lines():
+        if start <= instruction < end and line is not None:
+            return line
+    return code.co_firstlineno
+
+
+def frames(stack: Stack) -> list[Frame]:
+    """Decode a captured stack, innermost frame first."""
+    out = []
+    for i in range(0, len(stack), 2):
+        code, at = stack[i], stack[i + 1]
+        assert not isinstance(code, int)
+        assert isinstance(at, int)
+        out.append(Frame(code.co_filename, line_of(code, at), code.co_name, max(at, 0), len(code.co_code)))
+    return out
+
+
+def user_frames(stack: Stack) -> list[Frame]:
+    """Decode a stack and keep only the frames that are neither kmock's nor the test runner's."""
+    out: list[Frame] = []
+    for frame in frames(stack):
+        if frame.is_outside:
+            if out:
+                break
+        elif not frame.is_kmock:
+            out.append(frame)
+    return out
