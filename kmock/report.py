@@ -122,26 +122,29 @@ class ReportLog(list[Report]):
         """Return the first report made under ``key``."""
         return self._by_key.get(key)
 
+    def also(self, report: Report, *keys: object) -> None:
+        """Attach what is found under ``keys`` from now on to ``report``: it follows from the same mistake."""
+        for key in keys:
+            self._by_key.setdefault(key, report)
+
     def awaited(self, kind: str) -> bool:
         """Whether an open ``expect()`` block takes reports of ``kind``."""
         return bool(self._expected) and any(kinds.kind(kind).matches(pattern) for pattern, _ in self._expected)
 
     def add(self, report: Report, key: object = None) -> bool:
-        """Log ``report``; return whether somebody expected it."""
+        """Log ``report``; return whether somebody expected it. A listener may accept it too."""
         report.serial = len(self) + 1
         self.append(report)
         if key is not None:
             self._by_key[key] = report
-        expected = False
         for pattern, found in reversed(self._expected):
             if report.is_a(pattern):
                 found.append(report)
                 self.accepted.append(report)
-                expected = True
                 break
         for listener in self.listeners:
             listener(report)
-        return expected
+        return bool(self.accepted) and self.accepted[-1] is report
 
     @contextmanager
     def expecting(self, kind: str, count: int | None = None) -> Iterator[list[Report]]:

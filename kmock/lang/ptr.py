@@ -13,13 +13,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, overload
 
 from kmock.current import current
+from kmock.lang.arrays import ArrayType
 from kmock.lang.views import BigEndian, LittleEndian, PtrView, View
 
 if TYPE_CHECKING:
     from kmock.sanitizers.object import Allocation
 
 _ADDRESS_MASK = (1 << 64) - 1
+_BYTES = [bytes([value]) for value in range(256)]
 _int = int.__int__
+_add = int.__add__
 _new = int.__new__
 
 
@@ -31,16 +34,24 @@ class Ptr(int):
     """
 
     origin: Allocation | None = None
+    bounds: tuple[int, int] | None = None
+    """Addresses of the struct member that ``&s->member`` points to; arithmetic forgets it."""
+
+    def __class_getitem__(cls, n: int) -> ArrayType:
+        """``Ptr[n]``: the type of an array of pointers."""
+        return ArrayType(cls, n)
 
     # -- arithmetic -------------------------------------------------------------------------------
 
     def __add__(self, other: int) -> Ptr:
-        return make_ptr((_int(self) + _int(other)) & _ADDRESS_MASK, self.origin)
+        p = _new(Ptr, _add(self, other) & _ADDRESS_MASK)
+        p.origin = self.origin
+        return p
 
     __radd__ = __add__
 
     @overload
-    def __sub__(self, other: Ptr) -> int: ...
+    def __sub__(self, other: Ptr) -> int: ...  # type: ignore[overload-overlap]  # a Ptr is an int, and first
     @overload
     def __sub__(self, other: int) -> Ptr: ...
     def __sub__(self, other: int) -> int:
@@ -68,20 +79,27 @@ class Ptr(int):
     @overload
     def __getitem__(self, index: slice) -> bytes: ...
     def __getitem__(self, index: int | slice) -> int | bytes:
+        mem = (current.kernel or current.get()).mem
         if index.__class__ is slice:
-            start, n = _bounds(index)  # type: ignore[arg-type]
-            return current.get().mem.load(self, start, n)
-        return current.get().mem.load(self, index, 1)[0]  # type: ignore[arg-type]
+            start, n = _bounds(index)
+            return mem.load(self, start, n)
+        origin = self.origin
+        if origin is not None and origin.live and origin.phys >= 0 and not mem.check_loads:
+            at = _add(self, index) - origin.addr  # type: ignore[arg-type]
+            if 0 <= at < origin.size:
+                return mem.bytes[origin.phys + at]
+        return mem.load(self, index, 1)[0]  # type: ignore[arg-type]
 
     def __setitem__(self, index: int | slice, value: int | bytes) -> None:
+        mem = (current.kernel or current.get()).mem
         if index.__class__ is slice:
-            start, n = _bounds(index)  # type: ignore[arg-type]
+            start, n = _bounds(index)
             if len(value) != n:  # type: ignore[arg-type]
                 msg = f"p[{start}:{start + n}] takes {n} bytes, got {len(value)}"  # type: ignore[arg-type]
                 raise ValueError(msg)
-            current.get().mem.store(self, start, value)  # type: ignore[arg-type]
+            mem.store(self, start, value)  # type: ignore[arg-type]
         else:
-            current.get().mem.store(self, index, (value & 0xFF).to_bytes(1, "little"))  # type: ignore[arg-type, operator]
+            mem.store(self, index, _BYTES[value & 0xFF])  # type: ignore[arg-type, operator]
 
     def __iter__(self) -> Any:
         msg = "a pointer has no length to iterate over: slice it, p[0:n]"
@@ -92,42 +110,42 @@ class Ptr(int):
     @property
     def u8(self) -> View:
         """View as ``u8[]``."""
-        return View(self, 1, signed=False)
+        return View(self, 1, False)
 
     @property
     def u16(self) -> View:
         """View as ``u16[]``, little endian as the machine is."""
-        return View(self, 2, signed=False)
+        return View(self, 2, False)
 
     @property
     def u32(self) -> View:
         """View as ``u32[]``."""
-        return View(self, 4, signed=False)
+        return View(self, 4, False)
 
     @property
     def u64(self) -> View:
         """View as ``u64[]``; storing a pointer keeps its provenance."""
-        return View(self, 8, signed=False)
+        return View(self, 8, False)
 
     @property
     def s8(self) -> View:
         """View as ``s8[]``."""
-        return View(self, 1, signed=True)
+        return View(self, 1, True)
 
     @property
     def s16(self) -> View:
         """View as ``s16[]``."""
-        return View(self, 2, signed=True)
+        return View(self, 2, True)
 
     @property
     def s32(self) -> View:
         """View as ``s32[]``."""
-        return View(self, 4, signed=True)
+        return View(self, 4, True)
 
     @property
     def s64(self) -> View:
         """View as ``s64[]``."""
-        return View(self, 8, signed=True)
+        return View(self, 8, True)
 
     @property
     def le16(self) -> View:
@@ -179,11 +197,11 @@ class Ptr(int):
 
 
 def _bounds(index: slice) -> tuple[int, int]:
-    start = 0 if index.start is None else _int(index.start)
-    if index.stop is None or index.step is not None:
+    start, stop = index.start or 0, index.stop
+    if stop is None or index.step is not None:
         msg = "a pointer has no length: write p[start:stop]"
         raise TypeError(msg)
-    return start, max(_int(index.stop) - start, 0)
+    return start, stop - start if stop > start else 0
 
 
 def make_ptr(address: int, origin: Allocation | None) -> Ptr:

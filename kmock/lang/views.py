@@ -16,22 +16,27 @@ class View:
     __slots__ = ("base", "signed", "size")
     order: Literal["little", "big"] = "little"
 
-    def __init__(self, base: Ptr, size: int, *, signed: bool = False) -> None:
+    def __init__(self, base: Ptr, size: int, signed: bool = False) -> None:
         self.base = base
         self.size = size
         self.signed = signed
 
     def __getitem__(self, index: int) -> int:
         size = self.size
-        data = current.get().mem.load(self.base, index * size, size)
+        mem = (current.kernel or current.get()).mem
+        if mem.lint and (int(self.base) + index * size) % size:
+            mem.kernel.kasan.misaligned(int(self.base) + index * size, size, write=False)
+        data = mem.load(self.base, index * size, size)
         return int.from_bytes(data, self.order, signed=self.signed)
 
     def __setitem__(self, index: int, value: int) -> None:
         size = self.size
-        mem = current.get().mem
+        mem = (current.kernel or current.get()).mem
+        if mem.lint and (int(self.base) + index * size) % size:
+            mem.kernel.kasan.misaligned(int(self.base) + index * size, size, write=True)
         mem.store(self.base, index * size, (int(value) & ((1 << 8 * size) - 1)).to_bytes(size, self.order))
         if size == 8 and getattr(value, "origin", None) is not None:
-            mem.keep_origin(self.base, index * size, value)  # type: ignore[arg-type]
+            mem.keep_origin(self.base, index * size, value)
 
 
 class LittleEndian(View):
@@ -62,7 +67,9 @@ class PtrView:
         self.base = base
 
     def __getitem__(self, index: int) -> Ptr:
-        return current.get().mem.load_ptr(self.base, index * 8)
+        k = current.get()
+        return k.mem.load_ptr(self.base, index * (k.layout.bits // 8))
 
     def __setitem__(self, index: int, value: int) -> None:
-        current.get().mem.store_ptr(self.base, index * 8, value)
+        k = current.get()
+        k.mem.store_ptr(self.base, index * (k.layout.bits // 8), value)
