@@ -1,0 +1,1 @@
+"""The checkers, called from ``mm/`` and ``kernel/`` at the points where Linux calls its own."""

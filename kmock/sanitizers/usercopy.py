@@ -1,0 +1,334 @@
+"""What can be wrong with a copy between kernel and process (``mm/usercopy.c``, ``lib/usercopy.c``, KMSAN).
+
+Four questions: may the copy sleep here; does it stay inside the kernel's object; does it tell the process what
+nobody wrote; and does the driver do something about the part that was not copied. The last one is decided when
+the system call returns, from what :class:`Traffic` noted meanwhile.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from kmock import kinds
+from kmock.lang.ptr import Ptr
+from kmock.sanitizers import shadow
+from kmock.stack import user_frames
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kmock.kernel.task import Task
+    from kmock.machine import Kernel
+    from kmock.mm.slab import KmemCache
+    from kmock.sanitizers.object import Allocation
+    from kmock.stack import Stack
+
+_NOT_TASK = 0xFF_0100
+"""Bits of preempt_count that ``in_task()`` tests: NMI, hard interrupt, softirq being served."""
+
+
+@dataclass(frozen=True, slots=True)
+class Direction:
+    """Which way a copy goes, and the words that the kernel has for it."""
+
+    to_user: bool
+    sleeps_at: str
+    """Where ``might_fault()`` stands."""
+    access_ok_at: str
+    function: str
+    attempt: str
+    """What hardened usercopy calls it."""
+    name: str
+
+
+TO_USER = Direction(
+    True, "lib/usercopy.c:36", "lib/usercopy.c:39", "_copy_to_user", "exposure attempt detected from", "to user space"
+)
+FROM_USER = Direction(
+    False,
+    "lib/usercopy.c:14",
+    "lib/usercopy.c:15",
+    "_copy_from_user",
+    "overwrite attempt detected to",
+    "from user space",
+)
+
+
+class NotCopied(int):
+    """The number of bytes that a copy left: an int that can be told from every other one."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShortCopy:
+    """A copy that ended early."""
+
+    direction: Direction
+    address: int
+    n: int
+    left: int
+    stack: Stack
+
+
+@dataclass(slots=True)
+class Traffic:
+    """What one system call copied from and to its process."""
+
+    copied: int = 0
+    short: list[ShortCopy] = field(default_factory=list)
+    endless: list[tuple[Ptr, int, Stack]] = field(default_factory=list)
+    """Strings that were longer than their buffers, and so came without their NUL: buffer, bytes, and where."""
+
+    def copied_whole(self, direction: Direction, address: int, n: int) -> None:
+        """A copy succeeded; it makes good what an earlier one in its place left."""
+        self.copied += n
+        self.short = [
+            s
+            for s in self.short
+            if s.direction is not direction or not address <= s.address + s.n - s.left < address + n
+        ]
+
+
+class UserCopy:
+    """The checks of one machine."""
+
+    __slots__ = ("_warned", "calls", "kernel")
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+        self.calls: dict[Task, Traffic] = {}
+        """The system calls in progress."""
+        self._warned: set[str] = set()
+
+    # -- may it sleep -----------------------------------------------------------------------------
+
+    def might_fault(self, direction: Direction, at: str | None = None) -> None:
+        """``might_fault()`` and ``WARN_ON_IN_IRQ()``; ``at`` "" is an inlined access, at the driver's own line."""
+        k = self.kernel
+        cpu = k.cpu
+        task = cpu.task
+        if task.pagefault_disabled:
+            k.atomic_sleep.asked += 1  # and the answer is no
+            return
+        if not (cpu.preempt_count or cpu.irqs_off or task.rcu_depth or task.non_block):
+            return
+        place = at if at is not None else direction.sleeps_at
+        if not place:
+            frame = next(iter(user_frames(k.capture())), None)
+            place = frame.short if frame else "<driver>:0"
+        in_irq = bool(cpu.preempt_count & _NOT_TASK)
+        kind = "usercopy-irq-context" if in_irq else "usercopy-atomic"
+        k.atomic_sleep.might_sleep(place, kind)
+        if in_irq and at is None and k.config.atomic_sleep and direction.access_ok_at not in self._warned:
+            # WARN_ON_IN_IRQ() says the same once more: one mistake, so it goes to the log alone.
+            self._warned.add(direction.access_ok_at)
+            warning = f"at {direction.access_ok_at} {direction.function}+0x0/0x0"
+            k.log.write(f"WARNING: CPU: {cpu.id} PID: {task.pid} {warning}")
+
+    # -- does it stay inside the object -----------------------------------------------------------
+
+    def kernel_side(self, p: int, n: int, *, write: bool, by: str) -> Iterator[tuple[int, int]]:
+        """Check the kernel's buffer; yield the physical pieces ``(address, length)`` of ``[p, p + n)``."""
+        k = self.kernel
+        about = self._overrun(p, n)
+        if about is None:
+            yield from k.mem.access(p, 0, n, write=write, by=by)
+            return
+        name = shadow.bug_name(k, about.end)
+        k.kasan._report("usercopy-overflow-object", name, int(p), n, write=write, about=about, by=by)
+        yield from self._physical(int(p), n)
+
+    def _overrun(self, p: int, n: int) -> Allocation | None:
+        """Return the living object that a copy of ``n`` bytes at ``p`` begins in and leaves."""
+        about: Allocation | None = getattr(p, "origin", None)
+        if about is None and isinstance(p, Ptr) and n:
+            about = self.kernel.mem.owner(p)
+        if about is None or not about.live or not about.size:
+            return None
+        return about if about.addr <= p < about.end < p + n else None
+
+    def _physical(self, address: int, n: int) -> Iterator[tuple[int, int]]:
+        while n > 0:
+            phys = self.kernel.mem.translate(address)
+            if phys is None:
+                return
+            m = min(4096 - (phys & 4095), n)
+            yield phys, m
+            address += m
+            n -= m
+
+    def hardened(self, p: int, n: int, direction: Direction) -> None:
+        """``check_object_size()``: kernels built without KASAN stop a copy that leaves its object."""
+        if not n:
+            return
+        about: Allocation | None = getattr(p, "origin", None)
+        if about is None or not about.addr <= p < about.end:
+            about = self.kernel.mem.owner(p)
+        if about is None:
+            return
+        offset = int(p) - about.addr
+        cache: KmemCache | None = getattr(about, "cache", None)
+        if cache is not None:
+            self._check_slab(cache, about, offset, n, direction)
+        elif about.live and offset + n > about.usable:
+            where = "vmalloc" if about.area == "vmalloc" else "page alloc"
+            self._abort("usercopy-overflow-object", where, offset, n, direction, about)
+
+    def _check_slab(self, cache: KmemCache, about: Allocation, offset: int, n: int, direction: Direction) -> None:
+        if self._in_window(cache, offset, n):
+            return
+        if not 0 <= offset <= offset + n <= cache.object_size:
+            self._abort("usercopy-overflow-object", f"SLUB object '{cache.name}'", offset, n, direction, about)
+        elif about.live:
+            self._outside_window(cache.name, offset, n, direction, about)
+
+    def _in_window(self, cache: KmemCache, offset: int, n: int) -> bool:
+        if cache.is_kmalloc:
+            return offset >= 0 and offset + n <= cache.object_size
+        start = offset - cache.useroffset
+        return start >= 0 and start + n <= cache.usersize
+
+    def _outside_window(self, name: str, offset: int, n: int, direction: Direction, about: Allocation) -> None:
+        k = self.kernel
+        if not k.kasan.on:
+            self._abort("usercopy-outside-window", f"SLUB object '{name}'", offset, n, direction, about)
+            return
+        stack = k.capture()
+        k.report(
+            "usercopy-outside-window",
+            f"BUG: kmock: usercopy-outside-window in {k.symbol(stack)}",
+            lines=[abort_line(f"SLUB object '{name}'", offset, n, direction)],
+            stacks={"access": stack, "allocated": about.alloc_stack},
+            object=k.kasan.info(about, about.addr + offset),
+            key=(about, "usercopy"),
+        )
+
+    def _abort(self, kind: str, what: str, offset: int, n: int, direction: Direction, about: Allocation) -> None:
+        k = self.kernel
+        if k.kasan.on:
+            return
+        k.bug(
+            kind,
+            "mm/usercopy.c:101",
+            headlines=[abort_line(what, offset, n, direction)],
+            stacks={"access": k.capture(), "allocated": about.alloc_stack},
+            object=k.kasan.info(about, about.addr + offset),
+        )
+
+    # -- whose pointer is it ----------------------------------------------------------------------
+
+    def driver_pointer(self, address: int, direction: Direction) -> bool:
+        """Report a kernel pointer of the driver's own where a process' is expected; whether it was one."""
+        about: Allocation | None = getattr(address, "origin", None)
+        if about is None:
+            return False
+        self._kernel_pointer(
+            f"{about.what}, a kernel address, stands where a __user pointer is expected", direction, about
+        )
+        return True
+
+    def kernel_address(self, address: int, direction: Direction) -> None:
+        """Report an access without ``access_ok()`` that a process led into the kernel."""
+        about: Allocation | None = getattr(address, "origin", None)
+        text = f"{int(address):#x} is a kernel address; without access_ok() the kernel's own memory is copied"
+        self._kernel_pointer(text, direction, about if about is not None else self.kernel.mem.owner(address))
+
+    def _kernel_pointer(self, text: str, direction: Direction, about: Allocation | None) -> None:
+        k = self.kernel
+        stack = k.capture()
+        k.report(
+            "kernel-pointer-as-user",
+            f"BUG: kmock: kernel-pointer-as-user in {k.symbol(stack)}",
+            lines=[f"copying {direction.name}: {text}"],
+            stacks={"access": stack} | ({"allocated": about.alloc_stack} if about is not None else {}),
+            key=("kernel-pointer", k.symbol(stack)),
+        )
+
+    # -- does it leak -----------------------------------------------------------------------------
+
+    def leaves(self, source: int, n: int, to: int) -> None:
+        """KMSAN's question: report bytes that a process now has and nobody ever wrote."""
+        k = self.kernel
+        if n and k.config.initmem:
+            k.kmsan.check_leaves(source, n, to)
+
+    # -- what became of the rest ------------------------------------------------------------------
+
+    def begin(self, task: Task) -> None:
+        """``task`` enters a system call."""
+        self.calls[task] = Traffic()
+
+    def copied(self, direction: Direction, address: int, n: int) -> None:
+        """A copy was done to its end."""
+        if self.calls and (traffic := self.calls.get(self.kernel.cpu.task)) is not None:
+            traffic.copied_whole(direction, int(address), n)
+
+    def fell_short(self, direction: Direction, address: int, n: int, left: int) -> None:
+        """A copy left ``left`` of its ``n`` bytes."""
+        if self.calls and (traffic := self.calls.get(self.kernel.cpu.task)) is not None:
+            traffic.copied += n - left
+            stack = self.kernel.capture()
+            traffic.short.append(ShortCopy(direction, int(address), n, left, stack))
+
+    def endless(self, to: int, n: int) -> None:
+        """A string filled its buffer of ``n`` bytes at ``to`` and did not end."""
+        if self.calls and isinstance(to, Ptr) and (traffic := self.calls.get(self.kernel.cpu.task)) is not None:
+            traffic.endless.append((to, n, self.kernel.capture()))
+
+    def end(self, task: Task, result: int, count: int | None) -> None:
+        """``task``'s system call returns ``result``; ``count`` is what it was to read or write, None for others."""
+        traffic = self.calls.pop(task, None)
+        if traffic is None:
+            return
+        if traffic.short:
+            self._judge_rest(traffic, result, count)
+        if result >= 0:
+            for to, n, stack in traffic.endless:
+                self._judge_string(to, n, stack)
+
+    def _judge_string(self, to: Ptr, n: int, stack: Stack) -> None:
+        """The call went well: report a buffer that still has a string without an end in it."""
+        k = self.kernel
+        about = to.origin
+        if about is None or not about.live or about.phys < 0:
+            return
+        start = about.phys + (to - Ptr(about.addr))
+        room = min(n + 1, about.end - int(to))  # the NUL may stand behind what was copied
+        if 0 not in k.ram.bytes[start : start + room]:
+            k.report(
+                "usercopy-string-unterminated",
+                f"BUG: kmock: usercopy-string-unterminated in {k.symbol(stack)}",
+                lines=[
+                    f"the string of {n} or more bytes has no NUL in its buffer, and the system call returned success"
+                ],
+                stacks={"access": stack, "allocated": about.alloc_stack},
+                object=k.kasan.info(about, int(to)),
+            )
+
+    def _judge_rest(self, traffic: Traffic, result: int, count: int | None) -> None:
+        if isinstance(result, NotCopied) and result:
+            self._judge(
+                "usercopy-residue-returned",
+                traffic.short[-1],
+                f"{int(result)} bytes not copied are returned as the result",
+            )
+        elif result >= 0 and (count is None or result > traffic.copied):
+            done = "success" if count is None else f"{result} bytes, of which {traffic.copied} were copied"
+            self._judge("usercopy-result-ignored", traffic.short[-1], f"the system call returned {done}")
+
+    def _judge(self, kind: str, short: ShortCopy, text: str) -> None:
+        k = self.kernel
+        k.report(
+            kind,
+            f"BUG: kmock: {kind} in {k.symbol(short.stack)}",
+            lines=[
+                f"{short.left} of {short.n} bytes {short.direction.name} at {short.address:#x} were not copied; {text}"
+            ],
+            stacks={"access": short.stack},
+            hint=f"{kinds.kind(kind).hint}; here {short.left} of {short.n} bytes were not copied",
+        )
+
+
+def abort_line(what: str, offset: int, n: int, direction: Direction) -> str:
+    """The line of ``usercopy_abort()``."""
+    return f"usercopy: Kernel memory {direction.attempt} {what} (offset {offset}, size {n})!"
