@@ -1,0 +1,1 @@
+"""Execution: contexts, tasks, locks and the log, as in Linux' ``kernel/``."""
