@@ -1,0 +1,1 @@
+"""Memory management: one module for each ``mm/*.c`` that it stands for."""
