@@ -1,0 +1,1 @@
+"""The driver model, as in Linux' ``drivers/base/``."""

@@ -1,0 +1,1 @@
+"""Files and the devices behind them, as in Linux' ``fs/``."""

@@ -1,0 +1,1 @@
+"""Simulated user processes: the other side of the system call."""
