@@ -1,0 +1,452 @@
+"""A booted machine: the object that owns every subsystem.
+
+:func:`boot` makes one. Its constructor reads from top to bottom in the order in which a kernel comes up;
+what most tests never use (file systems, processes, the scheduler) comes up when it is first asked for.
+"""
+
+from __future__ import annotations
+
+import functools
+import random
+from contextlib import suppress
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+from kmock import kinds
+from kmock.config import KernelConfig
+from kmock.current import current
+from kmock.errors import Misuse, ReportedError
+from kmock.fault.inject import Faults
+from kmock.hw.clock import Clock
+from kmock.hw.cpu import Cpu
+from kmock.hw.mmu import PageTable
+from kmock.hw.ram import Ram
+from kmock.kernel.panic import Panic
+from kmock.kernel.printk import Log
+from kmock.kernel.task import Task
+from kmock.mm.access import Memory
+from kmock.mm.gfp import gfp_text
+from kmock.mm.layout import LAYOUTS
+from kmock.mm.page import MemMap
+from kmock.mm.page_alloc import PageAllocator
+from kmock.mm.slub import Slub
+from kmock.report import Context, ObjectInfo, Report, ReportLog
+from kmock.sanitizers.atomic_sleep import AtomicSleep
+from kmock.sanitizers.kasan import Kasan
+from kmock.stack import DEPTH, Stack, capture, user_frames
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from kmock.drivers.classes import Classes
+    from kmock.fs.char_dev import CharDevices
+    from kmock.fs.devtmpfs import DevTmpFs
+    from kmock.fs.file import Inode
+    from kmock.fs.files import KernelFiles
+    from kmock.fs.misc import MiscDevices
+    from kmock.kernel.balance import Balance
+    from kmock.kernel.contracts import Contracts
+    from kmock.kernel.image import Image
+    from kmock.kernel.irq import Irqs
+    from kmock.kernel.list import Lists
+    from kmock.kernel.module import Module, Modules
+    from kmock.kernel.rcu import Rcu
+    from kmock.kernel.sched import Scheduler
+    from kmock.kernel.stack import KernelStacks
+    from kmock.lang.ptr import Ptr
+    from kmock.mm.kfree_rcu import KfreeRcu
+    from kmock.mm.uaccess import Uaccess
+    from kmock.mm.vmalloc import Vmalloc
+    from kmock.sanitizers.census import Census
+    from kmock.sanitizers.kmemleak import Kmemleak
+    from kmock.sanitizers.kmsan import Kmsan
+    from kmock.sanitizers.leftovers import Leftovers
+    from kmock.sanitizers.lockdep import Lockdep
+    from kmock.user.process import Process
+
+FIRST_PID = 100
+
+
+T = TypeVar("T")
+
+
+class Subsystem(Generic[T]):
+    """A part of a kernel that comes up when it is first asked for; ``home`` is ``module:class`` below kmock.
+
+    What came up lies in the kernel's own attributes and is found there before this, so it costs nothing later.
+    """
+
+    def __init__(self, home: str) -> None:
+        self.home = home
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @functools.cached_property
+    def cls(self) -> Callable[[Kernel], T]:
+        """The class, imported when the first kernel asks for it."""
+        module, _, name = self.home.partition(":")
+        found: Callable[[Kernel], T] = getattr(import_module(f"kmock.{module}"), name)
+        return found
+
+    @overload
+    def __get__(self, kernel: None, owner: type) -> Subsystem[T]: ...
+    @overload
+    def __get__(self, kernel: Kernel, owner: type) -> T: ...
+    def __get__(self, kernel: Kernel | None, owner: type) -> Subsystem[T] | T:
+        if kernel is None:
+            return self
+        up = vars(kernel)[self.name] = self.cls(kernel)
+        return up
+
+
+class Kernel(Panic):
+    """One booted machine. Made by :func:`boot`; a context manager that shuts down at its end."""
+
+    def __init__(self, config: KernelConfig) -> None:
+        self.config = config
+        self.random = random.Random(config.seed)
+        self.reports = ReportLog()
+        self.down = False
+        self.phase = "call"
+        self.seq = 0
+        """Allocations made so far."""
+        # Whether every call is looked at, not only those made in atomic context.
+        self.vetting = config.version is not None or config.lint
+
+        # The silicon.
+        self.layout = LAYOUTS[config.arch]
+        self.ram = Ram([r for node in config.node_ranges() for r in node])
+        self.clock = Clock(config.hz)
+        self.mmu = PageTable()
+        self.log = Log(self.clock)
+        self.pids = FIRST_PID
+        self.cpus = Cpus(self)
+        self.cpu = self.cpus[0]
+
+        # The checkers, before what they check.
+        self.faults = Faults(self)
+        self.kasan = Kasan(self)
+        self.atomic_sleep = AtomicSleep(self)
+
+        # Memory management.
+        self.memmap = MemMap(self.ram, self.layout)
+        self.mem = Memory(self)
+        self.page_alloc = PageAllocator(self)
+        self.slab = Slub(self)
+
+        self._previous = current.kernel
+        current.kernel = self
+
+    # -- subsystems that come up when first used --------------------------------------------------
+
+    contracts: Subsystem[Contracts] = Subsystem("kernel.contracts:Contracts")
+    """The check of every call's contract."""
+    balance: Subsystem[Balance] = Subsystem("kernel.balance:Balance")
+    """What has to be as it was when the test ends."""
+    lockdep: Subsystem[Lockdep] = Subsystem("sanitizers.lockdep:Lockdep")
+    """Misuse of locks."""
+    rcu: Subsystem[Rcu] = Subsystem("kernel.rcu:Rcu")
+    """Grace periods."""
+    irqs: Subsystem[Irqs] = Subsystem("kernel.irq:Irqs")
+    """Interrupt lines."""
+    kmsan: Subsystem[Kmsan] = Subsystem("sanitizers.kmsan:Kmsan")
+    """Uninitialised memory."""
+    kmemleak: Subsystem[Kmemleak] = Subsystem("sanitizers.kmemleak:Kmemleak")
+    """Unreferenced memory."""
+    census: Subsystem[Census] = Subsystem("sanitizers.census:Census")
+    """What is left at the end."""
+    stacks: Subsystem[KernelStacks] = Subsystem("kernel.stack:KernelStacks")
+    """The tasks' kernel stacks."""
+    lists: Subsystem[Lists] = Subsystem("kernel.list:Lists")
+    """Nodes of lists that lie in no simulated memory."""
+    image: Subsystem[Image] = Subsystem("kernel.image:Image")
+    """The kernel's text and data."""
+    kfree_rcu: Subsystem[KfreeRcu] = Subsystem("mm.kfree_rcu:KfreeRcu")
+    """Memory that is freed after a grace period."""
+    vmalloc: Subsystem[Vmalloc] = Subsystem("mm.vmalloc:Vmalloc")
+    """Virtually contiguous memory."""
+    sched: Subsystem[Scheduler] = Subsystem("kernel.sched:Scheduler")
+    """Tasks other than the test's own."""
+    files: Subsystem[KernelFiles] = Subsystem("fs.files:KernelFiles")
+    """``/proc``, ``/sys`` and ``/dev``."""
+    modules: Subsystem[Modules] = Subsystem("kernel.module:Modules")
+    """Loaded modules."""
+    leftovers: Subsystem[Leftovers] = Subsystem("sanitizers.leftovers:Leftovers")
+    """What modules and files leave behind."""
+    uaccess: Subsystem[Uaccess] = Subsystem("mm.uaccess:Uaccess")
+    """Copies from and to processes."""
+    chrdevs: Subsystem[CharDevices] = Subsystem("fs.char_dev:CharDevices")
+    """Character devices."""
+    misc: Subsystem[MiscDevices] = Subsystem("fs.misc:MiscDevices")
+    """Devices of major 10."""
+    classes: Subsystem[Classes] = Subsystem("drivers.classes:Classes")
+    """Device classes."""
+    devtmpfs: Subsystem[DevTmpFs] = Subsystem("fs.devtmpfs:DevTmpFs")
+    """``/dev``."""
+
+    @functools.cached_property
+    def processes(self) -> list[Process]:
+        """The living user processes."""
+        return []
+
+    # -- the test's side --------------------------------------------------------------------------
+
+    def __enter__(self) -> Kernel:  # noqa: PYI034 -- no subclass is meant
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.shutdown()
+
+    def shutdown(self) -> None:
+        """Run the end-of-life checks and stop the machine; a second call does nothing.
+
+        ``reports`` stays readable, pointers do not.
+        """
+        if self.down:
+            return
+        try:
+            self.halt()
+            self.census.finish()
+        finally:
+            self.down = True
+            if "sched" in vars(self):
+                self.sched.stop()
+            if current.kernel is self:
+                current.kernel = self._previous
+            self.ram.close()
+
+    def halt(self, spare: Collection[object] = ()) -> None:
+        """Let processes exit and unload modules, all but those to ``spare``; the last to come goes first."""
+        with suppress(ReportedError):
+            for process in self.processes[::-1]:
+                if process not in spare:
+                    process.exit()
+            for module in [*self.modules.loaded.values()][::-1]:
+                if module not in spare:
+                    self.modules.unload_if_idle(module)
+
+    def expect(self, kind: str, count: int | None = None) -> AbstractContextManager[list[Report]]:
+        """Accept reports of ``kind`` (an id or a glob such as ``slab-*``) inside the ``with`` block.
+
+        Yields the list of them; raises AssertionError at the block's end if none (or not ``count``) came.
+        """
+        return self.reports.expecting(kind, count)
+
+    def dmesg(self) -> str:
+        """The kernel log so far."""
+        return self.log.text()
+
+    def read_file(self, path: str) -> str:
+        """Read a file of /proc, /sys or debugfs."""
+        return self.files.read(path)
+
+    def write_file(self, path: str, text: str) -> None:
+        """Write to a file of /proc, /sys or debugfs; OSError with the errno the kernel gives."""
+        self.files.write(path, text)
+
+    def hardirq(self) -> AbstractContextManager[None]:
+        """Run the block as a hard interrupt handler on the current CPU."""
+        from kmock.kernel import preempt  # noqa: PLC0415 -- comes up when first used
+
+        return preempt.hardirq(self)
+
+    def softirq(self) -> AbstractContextManager[None]:
+        """Run the block as a softirq handler on the current CPU."""
+        from kmock.kernel import preempt  # noqa: PLC0415 -- comes up when first used
+
+        return preempt.softirq(self)
+
+    def nmi(self) -> AbstractContextManager[None]:
+        """Run the block as an NMI handler on the current CPU."""
+        from kmock.kernel import preempt  # noqa: PLC0415 -- comes up when first used
+
+        return preempt.nmi(self)
+
+    def on_cpu(self, n: int) -> AbstractContextManager[None]:
+        """Run the block as what CPU ``n`` does meanwhile, in a process context of its own."""
+        from kmock.kernel import preempt  # noqa: PLC0415 -- comes up when first used
+
+        return preempt.on_cpu(self, n)
+
+    def stack_buffer(self, n: int) -> Ptr:
+        """Return ``n`` bytes on the current task's kernel stack: C's ``char buf[n];`` of the calling function."""
+        return self.stacks.buffer(n)
+
+    def raise_irq(self, irq: int) -> None:
+        """Raise interrupt line ``irq`` (1 to 255): its handlers run now, unless it is disabled or interrupts are off."""
+        self.irqs.raise_irq(irq)
+
+    def run(self) -> None:
+        """Run tasks until all are idle."""
+        self.sched.run()
+
+    def advance(self, seconds: float) -> None:
+        """Move virtual time on, waking sleepers and firing timers in order."""
+        self.sched.advance(seconds)
+
+    def user(self) -> Process:
+        """Start a simulated user process."""
+        from kmock.user.process import Process  # noqa: PLC0415 -- comes up when first used
+
+        return Process(self)
+
+    def insmod(self, name_or_path: str | Path, **params: object) -> Module:
+        """Load a fresh image of a driver module and run its init; OSError with its errno if that fails."""
+        return self.modules.insmod(name_or_path, params)
+
+    def rmmod(self, module: Module) -> None:
+        """Run a module's exit and report what it left behind; OSError EBUSY while it is in use."""
+        self.modules.rmmod(module)
+
+    def mknod(self, path: str, dev: int) -> Inode:
+        """Make a character device node at ``path``, as ``mknod(1)`` does."""
+        return self.devtmpfs.mknod(path, dev)
+
+    # -- what subsystems share --------------------------------------------------------------------
+
+    @property
+    def current(self) -> Task:
+        """The running task."""
+        return self.cpu.task
+
+    def new_pid(self) -> int:
+        """Hand out the next process id."""
+        self.pids += 1
+        return self.pids
+
+    def capture(self, depth: int = DEPTH + 6) -> Stack:
+        """Capture the stack of a finding; deeper than an allocation's, since it is always read."""
+        return capture(2, depth)
+
+    def symbol(self, stack: Stack) -> str:
+        """``function+0xoffset/0xsize [module]`` of the driver's innermost frame in ``stack``."""
+        found = user_frames(stack)
+        return found[0].symbol if found else "kmock+0x0/0x0"
+
+    def report(
+        self,
+        kind: str,
+        headline: str,
+        *,
+        lines: Iterable[str] = (),
+        stacks: Mapping[str, Stack] | None = None,
+        object: ObjectInfo | None = None,
+        key: object = None,
+        hint: str = "",
+        taint: str = "",
+        attributes: Mapping[str, Any] | None = None,
+    ) -> Report | None:
+        """Make a finding; return it, or None where it is a consequence of an earlier one.
+
+        ``key`` says what it is about: a second finding under the same key is attached to the first.
+        """
+        if not self.config.lint and kinds.kind(kind).severity == "lint":
+            return None
+        lines = list(lines)
+        stacks = dict(stacks) if stacks else {"access": self.capture()}
+        first = self.reports.find(key) if key is not None else None
+        if first is not None and not self.multi_shot and not self.reports.awaited(kind):
+            found = user_frames(stacks.get("access", ()))
+            first.followed_by.append(headline + (f" at {found[0].short}" if found else ""))
+            return None
+        report = Report(
+            kind=kind,
+            headline=headline,
+            stacks=stacks,
+            context=self.context(),
+            object=object,
+            lines=tuple(lines),
+            hint=hint or kinds.kind(kind).hint,
+            attributes=dict(attributes or {}),
+            phase=self.phase,
+        )
+        self.log.write(headline)
+        self.log.write_all(lines)
+        for letter in taint:
+            self.taints.add(letter)
+        expected = self.reports.add(report, key)
+        if self.config.raise_reports and not expected and report.severity != "lint" and not self.down:
+            raise Misuse(report)
+        return report
+
+    @functools.cached_property
+    def multi_shot(self) -> bool:
+        """Whether every bad access is reported, as with ``kasan_multi_shot``."""
+        return self.config.boot_arg("kasan_multi_shot") is not None
+
+    def context(self) -> Context:
+        """Where execution stands."""
+        cpu = self.cpu
+        task = cpu.task
+        return Context(
+            comm=task.comm,
+            pid=task.pid,
+            cpu=cpu.id,
+            preempt_count=cpu.preempt_count,
+            irqs_off=cpu.irqs_off,
+            rcu_depth=task.rcu_depth,
+            locks=tuple(str(lock) for lock in task.held),
+            time=self.clock.now,
+            where=(
+                "nmi"
+                if cpu.preempt_count & 0xF00000
+                else "hardirq"
+                if cpu.preempt_count & 0xF0000
+                else "softirq"
+                if cpu.preempt_count & 0x100
+                else "process"
+            ),
+        )
+
+    def gfp_text(self, gfp: int) -> str:
+        """What ``%pGg`` shows of gfp flags."""
+        return gfp_text(gfp)
+
+    def slub_headline(self, about: Any, address: int) -> str:
+        """What ``slub_debug`` would say of a stray write at ``address``, if it would find it."""
+        return self.slab.debug_headline(about, address)
+
+
+class Cpus:
+    """The processors, made when first used: a machine may have hundreds and a test use two."""
+
+    __slots__ = ("_kernel", "_made")
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self._made: dict[int, Cpu] = {}
+
+    def __len__(self) -> int:
+        return self._kernel.config.cpus
+
+    def __getitem__(self, n: int) -> Cpu:
+        cpu = self._made.get(n)
+        if cpu is None:
+            k = self._kernel
+            if not 0 <= n < k.config.cpus:
+                msg = f"CPU {n} does not exist: the machine has {k.config.cpus} (0 to {k.config.cpus - 1})"
+                raise IndexError(msg)
+            task = Task(k.new_pid(), "test" if n == 0 else f"test/{n}")
+            cpu = self._made[n] = Cpu(n, k.config.cpu_to_node(n), task)
+        return cpu
+
+    def __iter__(self) -> Iterator[Cpu]:
+        return (self[n] for n in range(len(self)))
+
+    @property
+    def made(self) -> list[Cpu]:
+        """The processors that something ran on."""
+        return list(self._made.values())
+
+
+def boot(config: KernelConfig | Mapping[str, Any] | str | Path | None = None, **overrides: Any) -> Kernel:
+    """Boot a machine and make it the current one; also a context manager.
+
+    ``config`` is a :class:`KernelConfig`, a mapping, the name of a preset or the path of a YAML file;
+    keywords override it: ``boot(cpus=4, memory="128M")``. Raises :class:`~kmock.config.ConfigError` for a
+    machine that can't be.
+    """
+    return Kernel(KernelConfig.make(config, **overrides))
