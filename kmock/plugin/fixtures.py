@@ -1,0 +1,71 @@
+"""The fixtures. For annotations, their types are in :mod:`kmock.plugin.types`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kmock.fault.inject import Faults
+    from kmock.machine import Kernel
+    from kmock.plugin.contexts import GfpContext
+    from kmock.plugin.dmesg import Dmesg
+    from kmock.plugin.watch import Watch
+    from kmock.user.process import Process
+
+WATCH: pytest.StashKey[Watch] = pytest.StashKey()
+"""On an item: its kernel, and what has been found so far."""
+
+IN_CALL: pytest.StashKey[bool] = pytest.StashKey()
+"""On an item: its call has begun, so a fixture that starts now was asked for by the test's own code."""
+
+CONTEXTS = ("process", "softirq", "hardirq", "spinlock", "noio", "nofs")
+
+
+@pytest.fixture
+def kernel(request: pytest.FixtureRequest) -> Iterator[Kernel]:
+    """A freshly booted machine; ``@pytest.mark.kernel(...)`` says which."""
+    from kmock.plugin.watch import Watch  # noqa: PLC0415 -- here the engine is imported
+
+    watch = Watch(request.node)
+    request.node.stash[WATCH] = watch
+    if request.node.stash.get(IN_CALL, False):
+        watch.begin_call()
+    yield watch.kernel
+    watch.finish()
+
+
+@pytest.fixture(params=CONTEXTS)
+def gfp_context(request: pytest.FixtureRequest, kernel: Kernel) -> GfpContext:
+    """Runs the test once in each execution context; ``.gfp`` is the best mask that is legal there."""
+    from kmock.plugin.contexts import GfpContext  # noqa: PLC0415 -- comes with the engine
+
+    context = GfpContext(kernel, request.param)
+    request.node.stash[WATCH].context = context
+    return context
+
+
+@pytest.fixture
+def dmesg(kernel: Kernel) -> Dmesg:
+    """The kernel log: ``"out of memory" in dmesg``, ``dmesg()``, ``for line in dmesg``."""
+    from kmock.plugin.dmesg import Dmesg  # noqa: PLC0415 -- comes with the engine
+
+    return Dmesg(kernel)
+
+
+@pytest.fixture
+def user(kernel: Kernel) -> Iterator[Process]:
+    """A simulated user process; what it has open is closed before the fixtures that it was made after end."""
+    process = kernel.user()
+    yield process
+    process.exit()
+
+
+@pytest.fixture
+def faults(kernel: Kernel) -> Faults:
+    """What makes calls fail: ``faults.failslab(...)``, ``faults.fail_nth(3)``; ``faults.points`` has what can."""
+    kernel.faults.watch()
+    return kernel.faults

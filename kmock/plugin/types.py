@@ -1,0 +1,11 @@
+"""Types of the fixtures, for annotations: ``def test_it(kernel: Kernel, user: Process) -> None``."""
+
+from __future__ import annotations
+
+from kmock.fault.inject import Faults
+from kmock.machine import Kernel
+from kmock.plugin.contexts import GfpContext
+from kmock.plugin.dmesg import Dmesg
+from kmock.user.process import Process
+
+__all__ = ["Dmesg", "Faults", "GfpContext", "Kernel", "Process"]

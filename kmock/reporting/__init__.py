@@ -1,0 +1,1 @@
+"""How findings are shown: as text in a terminal, as JSON, and normalised for comparison."""
