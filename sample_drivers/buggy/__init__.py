@@ -1,0 +1,75 @@
+"""Drivers with one mistake each, what kmock should call it, and what brings it to light.
+
+``BUGS`` is the table: the name of a module of this package, the kind of report that is expected, and a function that
+makes a process, or the hardware, do what the mistake needs. A driver whose mistake shows as soon as it is loaded and
+unloaded needs none.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kmock import Kernel
+    from kmock.kernel.module import Module
+
+RESET = 1
+IRQ = 9
+
+
+@dataclass(frozen=True)
+class Bug:
+    """A driver with a mistake: the kind of report to expect, and how to provoke it."""
+
+    kind: str
+    provoke: Callable[[Kernel, Module], None] = lambda kernel, module: None
+    loads: bool = True
+    """Whether ``insmod`` succeeds."""
+    also: tuple[str, ...] = ()
+    """Kinds of report that the same mistake makes besides."""
+
+
+def use(path: str, *steps: tuple[str, object]) -> Callable[[Kernel, Module], None]:
+    """Return what opens a device, makes these system calls, and closes it; their own failures are no matter."""
+
+    def provoke(kernel: Kernel, module: Module) -> None:
+        process = kernel.user()
+        fd = process.open(path, os.O_RDWR)
+        for call, argument in steps:
+            with suppress(OSError):
+                getattr(process, call)(fd, argument)
+        process.close(fd)
+        process.exit()
+
+    return provoke
+
+
+def interrupt_after_reset(kernel: Kernel, module: Module) -> None:
+    use("/dev/counter", ("ioctl", RESET))(kernel, module)
+    kernel.raise_irq(IRQ)
+
+
+def no_memory(kernel: Kernel, module: Module) -> None:
+    process = kernel.user()
+    kernel.faults.fail_nth(1)
+    process.open("/dev/unchecked")
+    process.exit()
+
+
+BUGS = {
+    "double_free": Bug("slab-double-free", use("/dev/twice", ("ioctl", RESET))),
+    "infoleak_to_user": Bug("infoleak-padding", use("/dev/status", ("read", 64))),
+    "kfree_of_pages": Bug("kfree-of-page", use("/dev/pages")),
+    "leak_on_error_path": Bug("leak-on-error-path", loads=False),
+    "missing_unlock_on_error": Bug("lock-held-at-return", use("/dev/locked", ("write", b"x" * 100))),
+    "off_by_one": Bug("slab-out-of-bounds-right", use("/dev/label", ("write", b"x" * 64))),
+    "sleep_under_spinlock": Bug("alloc-gfp-kernel-under-spinlock", use("/dev/sleepy", ("write", b"x"))),
+    "unchecked_null": Bug("slab-null-unchecked", no_memory),
+    "use_after_free_in_irq": Bug("slab-use-after-free-write", interrupt_after_reset, also=("cleanup-order",)),
+    "wrong_cache": Bug("cache-wrong-cache-free", use("/dev/pair")),
+}
