@@ -1,0 +1,103 @@
+"""What is measured: each piece of work beside the one that it is held against, as pairs of plain functions.
+
+The budgets are those of the design; nothing here asserts them.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from unittest.mock import MagicMock
+
+import kmock
+from kmock.current import current
+from kmock.linux.slab import GFP_KERNEL, kfree, kmalloc
+from kmock.linux.string import memcpy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    Pair = tuple[Callable[[], object], Callable[[], object]]
+
+PAGE = 4096
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table. ``open`` gives the two functions; ``loops`` is how often each is called in one sample."""
+
+    work: str
+    against: str
+    budget: float
+    open: Callable[[], AbstractContextManager[Pair]]
+    loops: int
+    samples: int = 60
+    """Many and short: on a machine that is never quiet, some of them are not disturbed."""
+
+
+@contextmanager
+def kmalloc_pair() -> Iterator[Pair]:
+    mock = MagicMock()
+
+    def work() -> None:
+        kfree(kmalloc(64, GFP_KERNEL))
+
+    def against() -> None:
+        mock.kfree(mock.kmalloc(64, GFP_KERNEL))
+
+    with kmock.boot():
+        yield work, against
+
+
+@contextmanager
+def copy() -> Iterator[Pair]:
+    with kmock.boot():
+        to, source = kmalloc(PAGE, GFP_KERNEL), kmalloc(PAGE, GFP_KERNEL)
+        source[0:PAGE] = bytes(PAGE)
+        plain = memoryview(bytearray(2 * PAGE))
+
+        def against() -> None:
+            plain[:PAGE] = plain[PAGE:]
+
+        yield lambda: memcpy(to, source, PAGE), against
+        kfree(to)
+        kfree(source)
+
+
+@contextmanager
+def big_boot() -> Iterator[Pair]:
+    yield lambda: kmock.boot(memory="64G", nodes=8, cpus=256).shutdown(), lambda: kmock.boot().shutdown()
+
+
+@contextmanager
+def crowd(live: int) -> Iterator[Callable[[], object]]:
+    """A machine with ``live`` objects of the size that the work allocates."""
+    with kmock.boot(memory="1G", kmemleak=False) as k:
+        kept = [kmalloc(64, GFP_KERNEL) for _ in range(live)]
+
+        def work() -> None:
+            # Each machine has its turn: the calls of a driver act on the current one.
+            current.kernel = k
+            for _ in range(100):
+                kfree(kmalloc(64, GFP_KERNEL))
+
+        yield work
+        current.kernel = k
+        for p in kept:
+            kfree(p)
+
+
+@contextmanager
+def crowded_kmalloc() -> Iterator[Pair]:
+    with crowd(1_000) as against, crowd(1_000_000) as work:
+        yield work, against
+
+
+ROWS = (
+    Row("kmalloc(64) + kfree", "two calls of a MagicMock", 0.5, kmalloc_pair, 100),
+    Row("memcpy of 4 KiB, checked", "memoryview slice copy", 8, copy, 300),
+    Row("boot of 64 GiB, 8 nodes, 256 CPUs", "boot of 64 MiB", 4, big_boot, 2),
+    Row("kmalloc + kfree, 1,000,000 live", "with 1,000 live", 1.3, crowded_kmalloc, 10),
+)

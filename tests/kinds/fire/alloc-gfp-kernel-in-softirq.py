@@ -1,0 +1,6 @@
+from kmock.linux.slab import GFP_KERNEL, kfree, kmalloc
+
+
+def program(k):
+    with k.softirq():
+        kfree(kmalloc(64, GFP_KERNEL))  # here

@@ -1,0 +1,9 @@
+from kmock.linux.slab import GFP_KERNEL, kfree, kmalloc
+from kmock.linux.spinlock import DEFINE_SPINLOCK, spin_lock, spin_unlock
+
+
+def program(k):
+    lock = DEFINE_SPINLOCK("lock")
+    spin_lock(lock)
+    kfree(kmalloc(64, GFP_KERNEL))  # here
+    spin_unlock(lock)

@@ -1,0 +1,6 @@
+from kmock.linux.slab import GFP_KERNEL, kfree, kmalloc
+
+
+def program(k):
+    length = 4 - 8
+    kfree(kmalloc(length, GFP_KERNEL))  # here

@@ -1,0 +1,6 @@
+from kmock.linux.completion import complete, completion
+
+
+def program(k):
+    done = completion()
+    complete(done)  # here

@@ -1,0 +1,5 @@
+from kmock.linux.bug import panic
+
+
+def program(k):
+    panic("nothing works: %d", 7)  # here

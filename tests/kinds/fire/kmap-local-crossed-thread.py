@@ -1,0 +1,10 @@
+from kmock.linux.gfp import GFP_KERNEL, __free_page, alloc_page
+from kmock.linux.highmem import kmap_local_page, kunmap_local
+
+
+def program(k):
+    page = alloc_page(GFP_KERNEL)
+    window = kmap_local_page(page)
+    with k.on_cpu(1):
+        kunmap_local(window)  # here
+    __free_page(page)

@@ -1,0 +1,8 @@
+from kmock.linux.mutex import DEFINE_MUTEX, mutex_lock, mutex_unlock
+
+
+def program(k):
+    lock = DEFINE_MUTEX("lock")
+    mutex_lock(lock)
+    with k.hardirq():
+        mutex_unlock(lock)  # here

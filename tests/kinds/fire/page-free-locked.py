@@ -1,0 +1,8 @@
+from kmock.linux.gfp import GFP_KERNEL, __free_page, alloc_page
+from kmock.linux.page_flags import PG_locked
+
+
+def program(k):
+    page = alloc_page(GFP_KERNEL)
+    page.set(PG_locked)
+    __free_page(page)  # here

@@ -1,0 +1,6 @@
+from kmock.linux.gfp import __GFP_COMP, GFP_KERNEL, __free_pages, alloc_pages
+
+
+def program(k):
+    page = alloc_pages(GFP_KERNEL | __GFP_COMP, 2)
+    __free_pages(page, 1)  # here

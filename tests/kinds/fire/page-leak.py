@@ -1,0 +1,5 @@
+from kmock.linux.gfp import GFP_KERNEL, alloc_pages
+
+
+def program(k):
+    alloc_pages(GFP_KERNEL, 2)  # here

@@ -1,0 +1,8 @@
+from kmock.linux.gfp import GFP_KERNEL, __free_page, alloc_page
+from kmock.linux.mm import get_page
+
+
+def program(k):
+    page = alloc_page(GFP_KERNEL)  # here
+    get_page(page)
+    __free_page(page)

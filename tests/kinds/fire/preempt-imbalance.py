@@ -1,0 +1,5 @@
+from kmock.linux.preempt import preempt_disable
+
+
+def program(k):
+    preempt_disable()  # here

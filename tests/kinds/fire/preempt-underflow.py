@@ -1,0 +1,5 @@
+from kmock.linux.preempt import preempt_enable
+
+
+def program(k):
+    preempt_enable()  # here

@@ -1,0 +1,7 @@
+from kmock.linux.rcupdate import rcu_read_lock, rcu_read_unlock
+
+
+def program(k):
+    rcu_read_lock()
+    rcu_read_unlock()
+    rcu_read_unlock()  # here

@@ -1,0 +1,22 @@
+from kmock.linux.fs import file_operations
+from kmock.linux.miscdevice import misc_register, miscdevice
+from kmock.linux.module import MODULE_LICENSE, module_exit, module_init
+
+MODULE_LICENSE("GPL")
+misc = miscdevice(name="dev", fops=file_operations())
+
+
+def dev_init():
+    return misc_register(misc)  # here
+
+
+def dev_exit():
+    pass
+
+
+module_init(dev_init)
+module_exit(dev_exit)
+
+
+def program(k):
+    k.rmmod(k.insmod(__file__))

@@ -1,0 +1,11 @@
+from kmock.linux.err import IS_ERR
+from kmock.linux.gfp import GFP_KERNEL
+from kmock.linux.slab import kfree, kmalloc
+
+
+def program(k):
+    k.faults.fail_nth(1)
+    p = kmalloc(64, GFP_KERNEL)
+    if IS_ERR(p):  # here
+        return
+    kfree(p)

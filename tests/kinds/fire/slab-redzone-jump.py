@@ -1,0 +1,10 @@
+from kmock.linux.gfp import GFP_KERNEL
+from kmock.linux.slab import kfree, kmalloc
+
+
+def program(k):
+    p = kmalloc(64, GFP_KERNEL)
+    q = kmalloc(64, GFP_KERNEL)
+    p[q - p] = 1  # here
+    kfree(q)
+    kfree(p)

@@ -1,0 +1,8 @@
+from kmock.linux.gfp import GFP_KERNEL
+from kmock.linux.slab import kfree, kmalloc
+
+
+def program(k):
+    p = kmalloc(50, GFP_KERNEL)
+    p[50] = 1  # here
+    kfree(p)

@@ -1,0 +1,8 @@
+from kmock.linux.gfp import GFP_KERNEL
+from kmock.linux.slab import kfree, kmalloc
+
+
+def program(k):
+    p = kmalloc(64, GFP_KERNEL)
+    kfree(p)
+    p[0] = 1  # here

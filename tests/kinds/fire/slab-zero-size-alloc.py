@@ -1,0 +1,6 @@
+from kmock.linux.slab import GFP_KERNEL, kfree, kmalloc
+
+
+def program(k):
+    n = 0
+    kfree(kmalloc(n, GFP_KERNEL))  # here

@@ -1,0 +1,3 @@
+def program(k):
+    buf = k.stack_buffer(16)
+    buf[16] = 1  # here

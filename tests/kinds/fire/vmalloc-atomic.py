@@ -1,0 +1,10 @@
+from kmock.linux.spinlock import DEFINE_SPINLOCK, spin_lock, spin_unlock
+from kmock.linux.vmalloc import vfree, vmalloc
+
+
+def program(k):
+    lock = DEFINE_SPINLOCK("lock")
+    spin_lock(lock)
+    p = vmalloc(10000)  # here
+    spin_unlock(lock)
+    vfree(p)

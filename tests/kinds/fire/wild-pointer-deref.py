@@ -1,0 +1,5 @@
+from kmock.linux.types import Ptr
+
+
+def program(k):
+    Ptr(0xDEAD_4EAD_0000_0000)[0]  # here

@@ -1,0 +1,10 @@
+from kmock.linux.slab import kmem_cache_create, kmem_cache_destroy
+from kmock.linux.spinlock import DEFINE_SPINLOCK, spin_lock, spin_unlock
+
+
+def program(k):
+    lock = DEFINE_SPINLOCK("lock")
+    cache = kmem_cache_create("request", 48, 0, 0, None)
+    spin_lock(lock)
+    spin_unlock(lock)
+    kmem_cache_destroy(cache)

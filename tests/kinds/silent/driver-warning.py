@@ -1,0 +1,5 @@
+from kmock.linux.bug import WARN_ON
+
+
+def program(k):
+    WARN_ON(k.clock.now < 0)

@@ -1,0 +1,3 @@
+def program(k):
+    table = k.image.data(16, "table")
+    table[15]

@@ -1,0 +1,13 @@
+from kmock.linux.delay import udelay
+from kmock.linux.interrupt import IRQ_HANDLED, free_irq, request_irq
+
+
+def good(k):
+    def handler(irq, dev):
+        udelay(1)
+        return IRQ_HANDLED
+
+    dev = object()
+    request_irq(9, handler, 0, "dev", dev)
+    k.raise_irq(9)
+    free_irq(9, dev)

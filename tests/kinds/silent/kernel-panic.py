@@ -1,0 +1,5 @@
+from kmock.linux.printk import printk
+
+
+def program(k):
+    printk("nothing works: %d", 7)

@@ -1,0 +1,7 @@
+from kmock.linux.slab import GFP_KERNEL, kmem_cache_alloc, kmem_cache_create, kmem_cache_destroy, kmem_cache_free
+
+
+def program(k):
+    cache = kmem_cache_create("request", 48, 0, 0, None)
+    kmem_cache_free(cache, kmem_cache_alloc(cache, GFP_KERNEL))
+    kmem_cache_destroy(cache)

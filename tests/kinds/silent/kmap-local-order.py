@@ -1,0 +1,11 @@
+from kmock.linux.gfp import GFP_KERNEL, __free_page, alloc_page
+from kmock.linux.highmem import kmap_local_page, kunmap_local
+
+
+def good(k):
+    pages = [alloc_page(GFP_KERNEL) for _ in range(2)]
+    first, second = (kmap_local_page(page) for page in pages)
+    kunmap_local(second)
+    kunmap_local(first)
+    for page in pages:
+        __free_page(page)

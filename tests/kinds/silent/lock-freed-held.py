@@ -1,0 +1,15 @@
+from kmock.linux.slab import GFP_KERNEL, kfree, kzalloc
+from kmock.linux.spinlock import spin_lock, spin_lock_init, spin_unlock, spinlock_t
+from kmock.linux.types import Struct, sizeof
+
+
+class Dev(Struct):
+    lock: spinlock_t
+
+
+def good(k):
+    p = Dev.at(kzalloc(sizeof(Dev), GFP_KERNEL))
+    spin_lock_init(p.lock)
+    spin_lock(p.lock)
+    spin_unlock(p.lock)
+    kfree(p)

@@ -1,0 +1,8 @@
+from kmock.linux.sched.mm import memalloc_nofs_restore, memalloc_nofs_save, memalloc_noio_restore, memalloc_noio_save
+
+
+def good(k):
+    noio = memalloc_noio_save()
+    nofs = memalloc_nofs_save()
+    memalloc_nofs_restore(nofs)
+    memalloc_noio_restore(noio)

@@ -1,0 +1,11 @@
+from kmock.linux.gfp import GFP_KERNEL
+from kmock.linux.slab import kfree, kmalloc
+from kmock.linux.string import memcpy, memmove
+
+
+def program(k):
+    p = kmalloc(64, GFP_KERNEL)
+    p[0:64] = bytes(64)
+    memmove(p, p + 8, 32)
+    memcpy(p, p + 32, 32)
+    kfree(p)

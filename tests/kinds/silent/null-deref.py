@@ -1,0 +1,7 @@
+from kmock.linux.types import NULL
+
+
+def program(k):
+    p = NULL
+    if p:
+        p[8] = 1

@@ -1,0 +1,5 @@
+from kmock.linux.gfp import GFP_KERNEL, __free_pages, alloc_pages
+
+
+def good(k):
+    __free_pages(alloc_pages(GFP_KERNEL, 1), 1)

@@ -1,0 +1,7 @@
+from kmock.linux.gfp import GFP_KERNEL, __get_free_pages, free_page
+from kmock.linux.mm import PAGE_MASK
+
+
+def good(k):
+    buf = __get_free_pages(GFP_KERNEL, 0)
+    free_page((buf + 8) & PAGE_MASK)

@@ -1,0 +1,10 @@
+from kmock.linux.slab import GFP_KERNEL, kfree, kzalloc
+
+BOOT = {"kasan": False, "cmdline": "slub_debug=FZPU"}
+
+
+def program(k):
+    holder = kzalloc(64, GFP_KERNEL)
+    p = holder.ptr[2]
+    kfree(holder)
+    kfree(p)

@@ -1,0 +1,12 @@
+from kmock.linux.gfp import GFP_KERNEL
+from kmock.linux.slab import kfree, kmalloc
+
+BOOT = {"uninit_loads": True}
+
+
+def program(k):
+    p = kmalloc(64, GFP_KERNEL)
+    p[0] = 0
+    if p[0]:
+        p[1] = 1
+    kfree(p)

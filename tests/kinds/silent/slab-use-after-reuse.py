@@ -1,0 +1,12 @@
+from kmock.linux.gfp import GFP_KERNEL
+from kmock.linux.slab import kfree, kmalloc
+
+BOOT = {"kasan": False}  # no quarantine
+
+
+def program(k):
+    p = kmalloc(64, GFP_KERNEL)
+    kfree(p)
+    p = kmalloc(64, GFP_KERNEL)
+    p[0] = 1
+    kfree(p)

@@ -1,0 +1,8 @@
+from kmock.linux.kernel import might_sleep
+from kmock.linux.preempt import preempt_disable, preempt_enable
+
+
+def good(k):
+    preempt_disable()
+    preempt_enable()
+    might_sleep()

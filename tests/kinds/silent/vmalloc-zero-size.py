@@ -1,0 +1,5 @@
+from kmock.linux.vmalloc import vfree, vmalloc
+
+
+def program(k):
+    vfree(vmalloc(1))
