@@ -7,9 +7,9 @@ what most tests never use (file systems, processes, the scheduler) comes up when
 from __future__ import annotations
 
 import functools
-import random
 from contextlib import suppress
 from importlib import import_module
+from random import Random
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from kmock import kinds
@@ -28,8 +28,6 @@ from kmock.mm.access import Memory
 from kmock.mm.gfp import gfp_text
 from kmock.mm.layout import LAYOUTS
 from kmock.mm.page import MemMap
-from kmock.mm.page_alloc import PageAllocator
-from kmock.mm.slub import Slub
 from kmock.report import Context, ObjectInfo, Report, ReportLog
 from kmock.sanitizers.atomic_sleep import AtomicSleep
 from kmock.sanitizers.kasan import Kasan
@@ -57,8 +55,11 @@ if TYPE_CHECKING:
     from kmock.kernel.stack import KernelStacks
     from kmock.lang.ptr import Ptr
     from kmock.mm.kfree_rcu import KfreeRcu
+    from kmock.mm.page_alloc import PageAllocator
+    from kmock.mm.slub import Slub
     from kmock.mm.uaccess import Uaccess
     from kmock.mm.vmalloc import Vmalloc
+    from kmock.mm.zones import Zone
     from kmock.sanitizers.census import Census
     from kmock.sanitizers.kmemleak import Kmemleak
     from kmock.sanitizers.kmsan import Kmsan
@@ -107,7 +108,6 @@ class Kernel(Panic):
 
     def __init__(self, config: KernelConfig) -> None:
         self.config = config
-        self.random = random.Random(config.seed)
         self.reports = ReportLog()
         self.down = False
         self.phase = "call"
@@ -134,14 +134,17 @@ class Kernel(Panic):
         # Memory management.
         self.memmap = MemMap(self.ram, self.layout)
         self.mem = Memory(self)
-        self.page_alloc = PageAllocator(self)
-        self.slab = Slub(self)
+        self.memmap.zone_of = self.zone_of
 
         self._previous = current.kernel
         current.kernel = self
 
     # -- subsystems that come up when first used --------------------------------------------------
 
+    page_alloc: Subsystem[PageAllocator] = Subsystem("mm.page_alloc:PageAllocator")
+    """Whole pages, and the zones they lie in."""
+    slab: Subsystem[Slub] = Subsystem("mm.slub:Slub")
+    """Objects of one size, and kmalloc()."""
     contracts: Subsystem[Contracts] = Subsystem("kernel.contracts:Contracts")
     """The check of every call's contract."""
     balance: Subsystem[Balance] = Subsystem("kernel.balance:Balance")
@@ -307,10 +310,19 @@ class Kernel(Panic):
 
     # -- what subsystems share --------------------------------------------------------------------
 
+    @functools.cached_property
+    def random(self) -> Random:
+        """The one source of chance, from the machine's seed."""
+        return Random(self.config.seed)
+
     @property
     def current(self) -> Task:
         """The running task."""
         return self.cpu.task
+
+    def zone_of(self, pfn: int) -> Zone | None:
+        """Return the zone that a page frame lies in; the first question brings the page allocator up."""
+        return self.page_alloc.zones.zone_of(pfn)
 
     def new_pid(self) -> int:
         """Hand out the next process id."""

@@ -51,6 +51,9 @@ class Where(enum.Flag):
     INTERRUPT = SOFTIRQ | HARDIRQ | NMI
 
 
+NOWHERE = Where(0)
+
+
 @dataclass(frozen=True, slots=True)
 class Contract:
     """What a kernel function promises and demands."""
@@ -89,7 +92,7 @@ def api(
     until: str = "",
     replaced_by: str = "",
     sleeps: Sleeps = Sleeps.NEVER,
-    illegal: Where = Where(0),
+    illegal: Where = NOWHERE,
     undo: str = "",
     fails: bool = False,
     sleeper: str = "",

@@ -145,16 +145,8 @@ class ZonePlan(NamedTuple):
     """What is left of ``present`` for the page allocator."""
     late: int
     """Pages of it that were not free yet when the reserves were computed."""
-
-    @property
-    def present_pages(self) -> int:
-        """Pages that exist."""
-        return sum(b - a for a, b in self.present)
-
-    @property
-    def managed_pages(self) -> int:
-        """Pages that the page allocator gets."""
-        return sum(b - a for a, b in self.managed)
+    present_pages: int
+    managed_pages: int
 
 
 # A test suite boots the same few machines a thousand times.
@@ -184,4 +176,5 @@ def _plan(idx: int, nid: int, span: Range, present: list[Range], reserved: Reser
         if any(a < hole[1] and hole[0] < b for a, b in managed):
             managed = without(managed, hole)
     late = sum(pages for pfn, pages in reserved.late if any(a <= pfn < b for a, b in present))
-    return ZonePlan(idx, nid, span, tuple(present), tuple(managed), late)
+    pages = (sum(b - a for a, b in ranges) for ranges in (present, managed))
+    return ZonePlan(idx, nid, span, tuple(present), tuple(managed), late, *pages)

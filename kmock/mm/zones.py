@@ -1,10 +1,12 @@
 """Nodes and zones: where memory lies, how much of it the page allocator gets, and what it keeps in reserve.
 
-The formulas are those of ``mm/page_alloc.c`` and ``mm/vmstat.c`` as pure functions of sizes in pages.
+The formulas are those of ``mm/page_alloc.c`` and ``mm/vmstat.c`` as pure functions of sizes in pages. Their results
+are remembered: a test suite boots the same few machines a thousand times.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import isqrt
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -37,6 +39,7 @@ def min_free_kbytes_of(lowmem_pages: int) -> int:
     return min(max(isqrt(lowmem_pages * 4 * 16), 128), 262144)
 
 
+@lru_cache
 def watermarks_of(
     managed: int, lowmem_pages: int, min_free_kbytes: int, scale_factor: int = 10, *, highmem: bool = False
 ) -> Watermarks:
@@ -47,7 +50,8 @@ def watermarks_of(
     return Watermarks(low, low + step, low + 2 * step, low + 3 * step)
 
 
-def lowmem_reserve_of(managed: Sequence[int], ratio: Sequence[int]) -> list[list[int]]:
+@lru_cache
+def lowmem_reserve_of(managed: tuple[int, ...], ratio: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
     """``setup_per_zone_lowmem_reserve()`` for the zones of one node, lowest first.
 
     ``result[i][j]`` pages of zone i are kept from requests that could have used zone j.
@@ -56,10 +60,11 @@ def lowmem_reserve_of(managed: Sequence[int], ratio: Sequence[int]) -> list[list
     for i, own in enumerate(managed):
         above = [sum(managed[i + 1 : j + 1]) for j in range(len(managed))]
         usable = ratio[i] if own else 0
-        table.append([pages // usable if usable and j > i else 0 for j, pages in enumerate(above)])
-    return table
+        table.append(tuple(pages // usable if usable and j > i else 0 for j, pages in enumerate(above)))
+    return tuple(table)
 
 
+@lru_cache
 def pcp_batch_of(managed: int) -> int:
     """``zone_batchsize()``: pages that move between a zone and a processor's list at once, 2^n - 1."""
     batch = max(min(managed >> 10, 256) // 4, 1)
@@ -71,6 +76,7 @@ def pcp_high_of(low_watermark: int, cpus: int, batch: int) -> int:
     return max(low_watermark // cpus, batch << 2)
 
 
+@lru_cache
 def stat_threshold_of(managed: int, cpus: int) -> int:
     """``calculate_normal_threshold()``: how far a processor's counter may drift before it is added up."""
     return min(2 * cpus.bit_length() * (1 + (managed >> 15).bit_length()), 125)
@@ -114,7 +120,7 @@ class Zone(Buddy):
         self.vm_free = self.managed_pages
         """The free pages that watermark checks see: per-cpu differences are added up late (NR_FREE_PAGES)."""
         self.watermark = Watermarks(0, 0, 0, 0)
-        self.lowmem_reserve: list[int] = []
+        self.lowmem_reserve: tuple[int, ...] = ()
         self.nr_reserved_highatomic = 0
         self.pcp: dict[int, PerCpuPages] = {}
         self.pcp_batch = pcp_batch_of(self.managed_pages)
@@ -190,7 +196,7 @@ class Zones:
         """``setup_per_zone_lowmem_reserve()``."""
         managed = seen or {zone: zone.managed_pages for zone in self.all}
         for node in self.nodes:
-            sizes = [managed[node[i]] if i in node else 0 for i in range(len(self.names))]
+            sizes = tuple(managed[node[i]] if i in node else 0 for i in range(len(self.names)))
             table = lowmem_reserve_of(sizes, self.tunables.lowmem_reserve_ratio)
             for idx, zone in node.items():
                 zone.lowmem_reserve = table[idx]

@@ -713,12 +713,12 @@ def check_reserves(k: Kernel, s: Replay, zones: dict[str, dict[str, Any]], manag
     for name, mark in marks(seen, s.observed["min_free_kbytes"], s.observed["watermark_scale_factor"]).items():
         node, zone_name = name.removeprefix("node").split(".")
         own = k.page_alloc.zones.zone(zone_name, int(node))
-        sizes = [seen.get(f"node{node}.{z}", 0) for z in names]
+        sizes = tuple(seen.get(f"node{node}.{z}", 0) for z in names)
         table = formulas.lowmem_reserve_of(sizes, formulas.LOWMEM_RESERVE_RATIO[64])
         batch = formulas.pcp_batch_of(managed[name])
         cpus = len(k.config.topology[int(node)].cpus)
         got = shown(mark) | {
-            "protection": table[names.index(zone_name)],
+            "protection": list(table[names.index(zone_name)]),
             "pageset_batch": batch,
             "pageset_high": formulas.pcp_high_of(mark.low, cpus, batch),
             "spanned": own.spanned_pages,

@@ -34,8 +34,8 @@ def test_highmem_has_a_small_minimum():
 
 
 def test_reserves_protect_lower_zones_from_requests_for_higher_ones():
-    assert lowmem_reserve_of([256, 2560, 3200], (256, 256, 32)) == [[0, 10, 22], [0, 0, 12], [0, 0, 0]]
-    assert lowmem_reserve_of([0, 2560], (256, 256)) == [[0, 0], [0, 0]]
+    assert lowmem_reserve_of((256, 2560, 3200), (256, 256, 32)) == ((0, 10, 22), (0, 0, 12), (0, 0, 0))
+    assert lowmem_reserve_of((0, 2560), (256, 256)) == ((0, 0), (0, 0))
 
 
 @pytest.mark.parametrize(("managed", "batch"), [(100, 1), (6712, 1), (23072, 3), (55280, 15), (1 << 30, 63)])
@@ -80,7 +80,12 @@ def test_zonelists_go_down_and_then_outwards():
 def test_nearer_nodes_come_first():
     far = [[10, 40, 20, 30], [40, 10, 30, 20], [20, 30, 10, 40], [30, 20, 40, 10]]
     with kmock.boot(memory="256M", nodes=4, cpus=4, distances=far) as k:
-        assert [k.page_alloc.zones.node_order(n) for n in range(4)] == [[0, 2, 3, 1], [1, 3, 2, 0], [2, 0, 1, 3], [3, 1, 0, 2]]
+        assert [k.page_alloc.zones.node_order(n) for n in range(4)] == [
+            [0, 2, 3, 1],
+            [1, 3, 2, 0],
+            [2, 0, 1, 3],
+            [3, 1, 0, 2],
+        ]
 
 
 def test_nodes_at_one_distance_take_turns():
