@@ -29,23 +29,23 @@ class ReportedError(Exception):
         self.report = report
 
 
-class KernelOops(ReportedError):  # noqa: N818 -- the kernel's own word
+class KernelOops(ReportedError):
     """The real kernel would have killed the task here: BUG(), a wild pointer, a null dereference."""
 
 
-class KernelPanic(ReportedError):  # noqa: N818 -- the kernel's own word
+class KernelPanic(ReportedError):
     """The real kernel would have stopped the machine here."""
 
 
-class Deadlock(ReportedError):  # noqa: N818 -- names the situation
+class Deadlock(ReportedError):
     """Every task is blocked, and nothing that is left can wake one."""
 
 
-class Misuse(ReportedError):  # noqa: N818 -- names the situation
+class Misuse(ReportedError):
     """Raised at the spot of a report when reports are configured to raise (``--kmock-raise``)."""
 
 
-class UserSignal(Exception):  # noqa: N818 -- it is a signal
+class UserSignal(Exception):
     """A simulated process received a deadly signal (``SIGSEGV``, ``SIGBUS``) at ``address``."""
 
     def __init__(self, signal: str, address: int) -> None:

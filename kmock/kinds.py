@@ -38,6 +38,6 @@ def catalogue() -> dict[str, Kind]:
     return {row.split("\t", 1)[0]: Kind(*row.split("\t")) for row in rows}
 
 
-def kind(id: str) -> Kind:  # noqa: A002 -- the field's name
+def kind(id: str) -> Kind:
     """Return the kind of that id; KeyError if the catalogue has none."""
     return catalogue()[id]

@@ -28,7 +28,7 @@ Stack = tuple["CodeType | int", ...]
 
 def capture(skip: int = 1, depth: int = DEPTH) -> Stack:
     """Return the stack of the caller, leaving out its ``skip`` innermost frames."""
-    frame = sys._getframe(skip)  # noqa: SLF001 -- the documented way to a frame
+    frame = sys._getframe(skip)
     out: list[CodeType | int] = []
     push = out.append
     while frame is not None and depth:

@@ -107,6 +107,10 @@ class list_head:
             key=(about, about.area, False),
         )
 
+    def memory_reused(self, about: Allocation) -> None:
+        """The memory around the node, which kept its contents, goes to a new owner."""
+        self._owner = about
+
     def __repr__(self) -> str:
         return f"<list_head at {self._at:#x}>" if self._at is not None else "<list_head>"
 
@@ -307,9 +311,17 @@ def entries(walk: Iterator[list_head], type: Any, member: str) -> Iterator[Any]:
     for node in walk:
         entry = container_of(node, type, member)
         yield entry
-    # Whoever else refers to the entry has got hold of it inside the loop: here, the loop and the argument are three.
-    if isinstance(entry, Struct) and sys.getrefcount(entry) <= 3 and _in_for_loop(sys._getframe(1)):
+    # Whoever refers to the entry beside this variable and the loop's has got hold of it inside the loop.
+    if isinstance(entry, Struct) and sys.getrefcount(entry) <= _OWN + 1 and _in_for_loop(sys._getframe(1)):
         entry._ptr = make_ptr(int(entry._ptr), LoopEnd(entry._ptr, member))
+
+
+def _references_of_one_variable() -> int:
+    only = object()
+    return sys.getrefcount(only)
+
+
+_OWN: Final = _references_of_one_variable()
 
 
 def _in_for_loop(frame: FrameType) -> bool:

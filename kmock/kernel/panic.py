@@ -87,7 +87,13 @@ class Panic:
         return found
 
     def bug(
-        self, kind: str, at: str, *, headlines: Iterable[str] = (), stacks: Mapping[str, Stack] | None = None, **more: Any
+        self,
+        kind: str,
+        at: str,
+        *,
+        headlines: Iterable[str] = (),
+        stacks: Mapping[str, Stack] | None = None,
+        **more: Any,
     ) -> NoReturn:
         """BUG at ``file:line`` of the kernel's source: report and end the task.
 
@@ -103,7 +109,7 @@ class Panic:
         *,
         lines: Iterable[str] = (),
         stacks: Mapping[str, Stack] | None = None,
-        object: ObjectInfo | None = None,  # noqa: A002 -- the report's field
+        object: ObjectInfo | None = None,
         **more: Any,
     ) -> NoReturn:
         """Report and end the running task, or the machine where there is no task to end."""

@@ -26,6 +26,8 @@ class ArrayType:
 class Array:
     """``element[count]`` at an address. Indexing is C's; slices of bytes are bytes, of other elements lists.
 
+    ``array + n`` is C's, too: a pointer to the element ``n``.
+
     An index outside ``[0, count)`` is reported as intra-object-overflow and then does what C does: it
     touches what lies there. A count of 0 is a flexible array, bounded by its allocation alone.
     """
@@ -58,6 +60,9 @@ class Array:
 
     def __len__(self) -> int:
         return self.count
+
+    def __add__(self, n: int) -> Ptr:
+        return self._address + n * self._stride
 
     def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):

@@ -2,7 +2,8 @@
 
 Such an object is a Python object, bound to the address of its member. It is made when it is first
 touched and goes when the memory is freed; then its ``memory_freed(kernel, allocation)``, where its class
-has that method, says whether that was all right.
+has that method, says whether that was all right. In objects that a constructor made it outlives the free, and its
+``memory_reused(allocation)`` hears of the new owner.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kmock.lang.ptr import Ptr
     from kmock.mm.access import Memory
+    from kmock.sanitizers.object import Allocation
 
 
 class Embedded:
@@ -88,6 +90,18 @@ class Embedded:
                     freed(self.mem.kernel, self.mem.owner(address))
             if not frame:
                 del self.frames[number]
+
+    def retire(self, phys: int, n: int) -> None:
+        """The memory ``[phys, phys + n)`` is being freed and keeps its contents: let its objects speak, and stay."""
+        for value in self.within(phys, n):
+            if freed := getattr(value, "memory_freed", None):
+                freed(self.mem.kernel, self.mem.owner(self._addresses[id(value)]))
+
+    def revive(self, about: Allocation) -> None:
+        """Retired memory goes to a new owner, ``about``: so do the objects in it."""
+        for value in self.within(about.phys, about.size):
+            if reused := getattr(value, "memory_reused", None):
+                reused(about)
 
     def _phys(self, place: Ptr) -> int:
         phys = self.mem.translate(place)

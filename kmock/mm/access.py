@@ -179,6 +179,16 @@ class Memory:
                 if not saved:
                     del self.origins[frame]
 
+    def revive(self, about: Allocation) -> None:
+        """Memory that kept its contents while it was free has a new owner: its pointers into itself lead to that."""
+        self.embedded.revive(about)
+        for frame in range(about.phys >> 12, (about.phys + about.size - 1 >> 12) + 1):
+            saved = self.origins.get(frame, {})
+            for at in [at for at in saved if about.phys <= at < about.phys + about.size]:
+                origin = saved[at].origin
+                if origin is not None and origin.addr == about.addr:
+                    saved[at] = make_ptr(_int(saved[at]), about)
+
     # -- addresses --------------------------------------------------------------------------------
 
     def translate(self, address: int) -> int | None:

@@ -27,6 +27,7 @@ from kmock.sanitizers.object import UNWRITTEN, Allocation
 if TYPE_CHECKING:
     from kmock.machine import Kernel
     from kmock.report import Report
+    from kmock.stack import Stack
 
 PAGE_FLAGS_CHECK_AT_FREE: Final = sum(
     1 << flag
@@ -56,14 +57,14 @@ _KIND_OF_FLAG: Final = (
 class BadPages:
     """Looks at the state of pages on their way into and out of the allocator."""
 
-    __slots__ = ("_last", "about", "cause", "found", "kernel")
+    __slots__ = ("_last", "cause", "found", "kernel", "life")
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
         self.cause = ""
         """What the driver did wrong, where that is known beforehand."""
-        self.about: Allocation | None = None
-        """To which memory: the free itself takes it away from its page."""
+        self.life: dict[str, Stack] = {}
+        """The stacks of the memory it was done to: the free itself takes it away from its page."""
         self.found = 0
         """Bad pages so far."""
         self._last: Report | None = None
@@ -86,17 +87,16 @@ class BadPages:
 
     def _blamed(self, page: Page) -> dict[str, Any]:
         """The stacks of a report about ``page``, which also tells why its memory may be left in the end."""
-        about = self.about or self.owner_of(page)
-        if about is None:
-            return {"access": self.kernel.capture()}
-        self.kernel.census.told(about)
-        return {"access": self.kernel.capture(), **origin_stacks(about)}
+        return {"access": self.kernel.capture(), **(self.life or self.life_of(page))}
 
-    def owner_of(self, page: Page) -> Allocation | None:
-        """Return the memory that ``page`` is, or begins with; None where it is nobody's."""
+    def life_of(self, page: Page) -> dict[str, Stack]:
+        """Return the stacks of the memory that ``page`` is, or begins with, and take it for explained."""
         owner = page.owner
-        found = owner.probe(self.kernel.layout.page_offset + page.phys) if isinstance(owner, Slab) else owner
-        return found if isinstance(found, Allocation) else None
+        about = owner.probe(self.kernel.layout.page_offset + page.phys) if isinstance(owner, Slab) else owner
+        if not isinstance(about, Allocation):
+            return {}
+        self.kernel.census.told(about)
+        return origin_stacks(about)
 
     # -- bad_page() -----------------------------------------------------------------------------
 
@@ -208,14 +208,14 @@ class _Cause:
         # What is only doubtful does not explain what the kernel finds.
         lint = self._kind and kinds.kind(self._kind).severity == "lint"
         self._outer, self._bad.cause = self._bad.cause, "" if lint else self._kind
-        self._bad.about = self._bad.owner_of(self._page) if self._kind and not lint else None
+        self._bad.life = self._bad.life_of(self._page) if self._kind and not lint else {}
         self._before = self._bad.found
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._bad.cause = self._outer
-        self._bad.about = None
         if self._kind and kind is None and self._bad.found == self._before:
             self._bad.complain(self._kind, self._function, self._page)
+        self._bad.life = {}
 
 
 def new_block(k: Kernel, page: Page, size: int, order: int, gfp: int, call: str, *, written: bool) -> PageBlock:

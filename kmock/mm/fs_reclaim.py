@@ -121,27 +121,24 @@ class FsReclaim:
         # __need_reclaim()
         k = self.kernel
         task = k.cpu.task
-        if not k.config.lockdep or task.lockdep_off or task.flags & PF_MEMALLOC or gfp & _NOLOCKDEP:
+        if task.flags & PF_MEMALLOC or gfp & _NOLOCKDEP or scoped(gfp, task.flags) & _MAY_ENTER != _MAY_ENTER:
             return False
-        return scoped(gfp, task.flags) & _MAY_ENTER == _MAY_ENTER
+        return k.config.lockdep and not task.lockdep_off
 
     def _declared(self, task: Task) -> Held | None:
         return next((held for held in reversed(task.held) if held.lock is self.map), None)
 
     def _enter(self, gfp: int) -> None:
-        task = self.kernel.cpu.task
-        declared = self._declared(task)
-        if declared is not None:
-            self._recursive(declared, gfp)
-            return
-        for held in task.held:
-            cls = held.lock.of(self.kernel).cls.get(held.subclass)
-            if held.lock.WAIT != 3 or cls is None:
-                continue
-            if cls in self._needs:
-                self._held_across(held, cls)
-            elif cls not in self._across:
-                self._across[cls] = self.kernel.capture()
+        k = self.kernel
+        for held in k.cpu.task.held:
+            lock = held.lock
+            if lock is self.map:
+                self._recursive(held, gfp)
+            elif lock.WAIT == 3 and (cls := lock.of(k).cls.get(held.subclass)) is not None:
+                if cls in self._needs:
+                    self._held_across(held, cls)
+                elif cls not in self._across:
+                    self._across[cls] = k.capture()
 
     # -- words ------------------------------------------------------------------------------------
 

@@ -38,9 +38,7 @@ PG_swapbacked = 19
 PG_unevictable = 20
 PG_mlocked = 21
 
-FLAG_NAMES = {
-    number: name.removeprefix("PG_") for name, number in list(globals().items()) if name.startswith("PG_")
-}
+FLAG_NAMES = {number: name.removeprefix("PG_") for name, number in list(globals().items()) if name.startswith("PG_")}
 
 PAGE_BUDDY_MAPCOUNT_VALUE = -128
 """What ``_mapcount`` reads while a page is the head of a free block (``PageBuddy``)."""
@@ -202,7 +200,7 @@ class PageBlock(Allocation):
         """Kind of report for never giving it back: a reference may be what keeps it. Empty for large kmalloc."""
         if self.call == "kmalloc":
             return ""
-        return "page-refcount-leak" if self.released_by or self.page._refcount > 1 else "page-leak"  # noqa: SLF001
+        return "page-refcount-leak" if self.released_by or self.page._refcount > 1 else "page-leak"
 
     @property
     def usable(self) -> int:

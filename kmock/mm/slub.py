@@ -241,6 +241,8 @@ class Slub(SlabPool):
                 )
             written = o.slab.constructed[o.index][0]
             o.written = bytearray(written) if written else written
+            if self.kernel.mem.origins:
+                self.kernel.mem.revive(o)
         if gfp & GFP_ZERO or (self.init_on_alloc and cache.ctor is None and not cache.layout.typesafe):
             self.ram[o.phys : o.phys + cache.object_size] = bytes(cache.object_size)
             o.written = None
@@ -311,7 +313,10 @@ class Slub(SlabPool):
         slab = o.slab
         cache = slab.cache
         if k.mem.origins:
-            k.mem.forget_origins(o.phys, cache.object_size)
+            if cache.ctor is None:
+                k.mem.forget_origins(o.phys, cache.object_size)
+            else:
+                k.mem.embedded.retire(o.phys, cache.object_size)
         if cache.special and not bad_free.may_go(k, o):
             return
         cpu = k.cpu

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 _AS_KMEMLEAK = ("leak-unreachable", "leak-on-error-path", "leak-at-remove", "vmalloc-leak")
 
 
+_COUNTED = frozenset(("slab", "page", "vmalloc"))
+"""Areas whose allocations are somebody's to give back."""
+
+
 class Census:
     """Counts what is left. Subsystems add their own checks with :meth:`register`."""
 
@@ -47,7 +51,8 @@ class Census:
 
     def told(self, a: Allocation) -> None:
         """Somebody else reported this allocation, or its failed release, which is why it is left."""
-        self._told.add(a.seq)
+        if a.live and a.area in _COUNTED:
+            self._told.add(a.seq)
 
     # -- phases -----------------------------------------------------------------------------------
 

@@ -39,7 +39,9 @@ class ModuleLife:
             what = f"returned {result}, which is no -errno of what went wrong"
             self._report(module, "error-code-changed", what)
         if result < 0 and not injected and load in self._loadable:
-            what = f"returned {result} ({os.strerror(-result)}), although the same load has been tried and undone before"
+            what = (
+                f"returned {result} ({os.strerror(-result)}), although the same load has been tried and undone before"
+            )
             self._report(module, "probe-retry-fails", what)
         if result >= 0 or injected:
             self._loadable.add(load)
@@ -76,7 +78,9 @@ class ModuleLife:
         k.report(
             "alloc-during-exit",
             f"BUG: kmock: alloc-during-exit in {k.symbol(stack)}",
-            lines=[f"{contract.name}() is called while {module.name} is unloaded, when nobody can be told that it failed"],
+            lines=[
+                f"{contract.name}() is called while {module.name} is unloaded, when nobody can be told that it failed"
+            ],
             stacks={"access": stack},
             key=(module, "exit", contract.name),
         )

@@ -146,3 +146,22 @@ class TestReach:
         bare = Ptr(int(kmalloc(64, GFP_KERNEL)))
         assert len(reachable(k, living(k))) == 1
         assert bare
+
+
+class TestExplained:
+    """What a failed release left is part of that finding."""
+
+    def test_memory_that_a_wrong_call_did_not_free(self, k):
+        vfree(kmalloc(64, GFP_KERNEL))
+        assert [report.kind for report in finish(k)] == ["vfree-of-kmalloc"]
+
+    def test_a_kmalloc_object_freed_as_a_page(self, k):
+        gfp.free_page(kmalloc(4096, GFP_KERNEL))
+        assert [report.kind for report in finish(k)] == ["free-pages-of-kmalloc"]
+
+    def test_a_local_variable_explains_nothing(self, k):
+        kept = kmalloc(64, GFP_KERNEL)
+        with k.expect("slab-free-non-heap"), pytest.raises(kmock.KernelOops):
+            kfree(k.stack_buffer(8))
+        assert kept
+        assert [report.kind for report in finish(k)][1:] == ["leak-reachable"]

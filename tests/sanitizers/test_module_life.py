@@ -91,7 +91,8 @@ class TestAgain:
 class TestExit:
     def test_allocating_is_reported_once_for_each_call(self, k, driver):
         driver.write_text(
-            driver.read_text() + "\ndef exits():\n    kfree(kmalloc(8, GFP_KERNEL))\n    kfree(kmalloc(8, GFP_KERNEL))\n"
+            driver.read_text()
+            + "\ndef exits():\n    kfree(kmalloc(8, GFP_KERNEL))\n    kfree(kmalloc(8, GFP_KERNEL))\n"
         )
         k.rmmod(k.insmod(driver))
         assert kinds(k) == ["alloc-during-exit"]
@@ -102,7 +103,9 @@ class TestExit:
         assert not k.vetting
 
     def test_what_the_exit_itself_touches_is_a_plain_use_after_free(self, k, driver):
-        driver.write_text(driver.read_text().replace("kfree(buffer)\n\nmodule", "kfree(buffer)\n    buffer[0]\n\nmodule"))
+        driver.write_text(
+            driver.read_text().replace("kfree(buffer)\n\nmodule", "kfree(buffer)\n    buffer[0]\n\nmodule")
+        )
         k.rmmod(k.insmod(driver))
         assert kinds(k) == ["slab-use-after-free-read"]
 
