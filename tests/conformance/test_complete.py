@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.conformance.conftest import load
 from tests.conformance.recordings import recorded
 from tests.conformance.replay import registry
+from tests.conformance.summary import load
 
 # Areas whose subsystems are built: each scenario is replayed, or waits for something that is named.
 BUILT = ("slab", "page", "context", "oops", "kmemleak", "faults", "locks")
