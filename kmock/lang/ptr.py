@@ -101,6 +101,10 @@ class Ptr(int):
         else:
             mem.store(self, index, _BYTES[value & 0xFF])  # type: ignore[arg-type, operator]
 
+    def __call__(self, *_args: object) -> Any:
+        """Call what the pointer points to; there is no code in simulated memory, so this ends the task."""
+        current.get().kasan.instruction_fetch(_int(self), self.origin)
+
     def __iter__(self) -> Any:
         msg = "a pointer has no length to iterate over: slice it, p[0:n]"
         raise TypeError(msg)

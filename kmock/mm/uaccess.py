@@ -42,7 +42,7 @@ class Uaccess:
 
         ``source`` is a pointer, a Struct, or a Python object that stands for a local array.
         """
-        if not self._size_ok(n):
+        if not self._size_ok(n) or not self.checks.fits(source, n):
             return n
         if source.__class__ is not Ptr:
             if python_bytes(source) is not None:
@@ -57,7 +57,7 @@ class Uaccess:
 
         ``to`` is a pointer, a Struct, or a ``bytearray`` or ctypes object that stands for a local variable.
         """
-        if not self._size_ok(n):
+        if not self._size_ok(n) or not self.checks.fits(to, n):
             return n
         if to.__class__ is not Ptr:
             if python_bytes(to) is not None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 from kmock.sanitizers import shadow
 from kmock.sanitizers.describe import describe, object_info, origin_stacks, place
 from kmock.sanitizers.object import Allocation, FailedAllocation
-from kmock.sanitizers.page_fault import page_fault
+from kmock.sanitizers.page_fault import instruction_fetch, page_fault
 
 if TYPE_CHECKING:
     from kmock.machine import Kernel
@@ -238,6 +238,10 @@ class Kasan:
     def shadow(self, address: int) -> int:
         """The shadow byte of the granule at ``address``."""
         return shadow.shadow(self.kernel, address)
+
+    def instruction_fetch(self, address: int, origin: Allocation | None) -> NoReturn:
+        """The driver called data: an oops."""
+        instruction_fetch(self.kernel, address, origin)
 
     def page_fault(self, address: int, *, write: bool, origin: Allocation | None, by: str = "", n: int = 1) -> NoReturn:
         """Nothing is mapped at ``address`` that kernel code may touch: report and end the task."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 X86_PF_PROT = 1
 X86_PF_WRITE = 2
+X86_PF_INSTR = 0x10
 
 
 class _Fault(NamedTuple):
@@ -47,6 +48,26 @@ def page_fault(k: Kernel, address: int, n: int, *, write: bool, origin: Allocati
         lines=lines,
         object=object_info(k, about, address) if about is not None else None,
         attributes={"address": address, "size": n, "access": "write" if write else "read"},
+    )
+
+
+def instruction_fetch(k: Kernel, address: int, origin: Allocation | None) -> NoReturn:
+    """Data was called as if it were a function: report and end the task."""
+    fault = _classify(k, address, origin)
+    lines: list[str] = []
+    code = X86_PF_INSTR
+    if fault.kind == "user-pointer-deref":
+        code |= X86_PF_PROT
+        lines = ["unable to execute userspace code (SMEP?) (uid: 0)"]
+    elif k.mem.translate(address) is not None:
+        code |= X86_PF_PROT
+        lines = ["kernel tried to execute NX-protected page - exploit attempt? (uid: 0)"]
+    headline, *lines = [*lines, *_oops(k, address, code)]
+    stacks: dict[str, Stack] = {"access": k.capture()}
+    if origin is not None:
+        stacks |= origin_stacks(origin)
+    k.die(
+        fault.kind, headline, stacks=stacks, lines=lines, attributes={"address": address, "access": "instruction fetch"}
     )
 
 
@@ -102,9 +123,10 @@ def _oops(k: Kernel, address: int, code: int) -> list[str]:
     first = f"BUG: unable to handle page fault for address: {address:016x}"
     if address < 4096:
         first = f"BUG: kernel NULL pointer dereference, address: {address:016x}"
+    access = "write access" if code & X86_PF_WRITE else "read access"
     return [
         first,
-        f"#PF: supervisor {'write' if code & X86_PF_WRITE else 'read'} access in kernel mode",
+        f"#PF: supervisor {'instruction fetch' if code & X86_PF_INSTR else access} in kernel mode",
         f"#PF: error_code({code:#06x}) - {'permissions violation' if code & X86_PF_PROT else 'not-present page'}",
         f"Oops: {code:04x} {number}",
     ]

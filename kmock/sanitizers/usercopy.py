@@ -8,11 +8,13 @@ the system call returns, from what :class:`Traffic` noted meanwhile.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kmock import kinds
 from kmock.lang.ptr import Ptr
+from kmock.lang.struct import sizeof
 from kmock.sanitizers import shadow
+from kmock.sanitizers.string_checks import python_bytes
 from kmock.stack import user_frames
 
 if TYPE_CHECKING:
@@ -156,6 +158,23 @@ class UserCopy:
             yield phys, m
             address += m
             n -= m
+
+    def fits(self, buffer: Any, n: int) -> bool:
+        """``check_copy_size()``: whether ``n`` bytes fit into a buffer whose size its type tells; say so if not."""
+        if isinstance(buffer, int):  # a pointer: only its object's own record tells
+            return True
+        data = python_bytes(buffer)
+        room = sizeof(buffer) if data is None else len(data)
+        if n <= room:
+            return True
+        self.kernel.warn(
+            "usercopy-overflow-object",
+            "mm/maccess.c:228",
+            "__copy_overflow",
+            f"Buffer overflow detected ({room} < {n})!",
+            attributes={"size": n, "room": room},
+        )
+        return False
 
     def hardened(self, p: int, n: int, direction: Direction) -> None:
         """``check_object_size()``: kernels built without KASAN stop a copy that leaves its object."""

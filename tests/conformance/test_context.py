@@ -63,7 +63,7 @@ from kmock.linux.rwsem import DECLARE_RWSEM, down_read, up_read
 from kmock.linux.sched import PF_KTHREAD, current, schedule
 from kmock.linux.sched.mm import current_gfp_context, memalloc_noio_restore, memalloc_noio_save
 from kmock.linux.semaphore import DEFINE_SEMAPHORE, down, down_trylock, up
-from kmock.linux.slab import kfree, kmalloc, kmem_cache_create, kmem_cache_destroy
+from kmock.linux.slab import kfree, kmalloc, kmem_cache_create, kmem_cache_destroy, kvfree, kvmalloc
 from kmock.linux.smp import get_cpu, put_cpu, raw_smp_processor_id, smp_processor_id
 from kmock.linux.spinlock import (
     DEFINE_SPINLOCK,
@@ -429,6 +429,9 @@ class Operations:
     def vmalloc(self):
         return self._given(vmalloc(4096), vfree)
 
+    def kvmalloc(self):
+        return self._given(kvmalloc(64, GFP_KERNEL), kvfree)
+
     def alloc_page(self):
         return self._given(alloc_page(GFP_KERNEL), free_one_page)
 
@@ -568,6 +571,7 @@ SINGLE = {
     "spin-wait-event": ("spin", "wait_event"),
     "spin-schedule": ("spin", "schedule"),
     "spin-kmalloc-atomic": ("spin", "kmalloc_atomic"),
+    "spin-kvmalloc": ("spin", "kvmalloc"),
     "spin-alloc-page": ("spin", "alloc_page"),
     "spin-alloc-page-atomic": ("spin", "alloc_page_atomic"),
     "spin-wake-up": ("spin", "wake_up"),
@@ -828,6 +832,5 @@ pending("context.spin-alloc-percpu-atomic", "needs per-CPU variables")
 pending("context.spin-free-percpu", "needs per-CPU variables")
 pending("context.spin-mempool-alloc-nowait", "needs mempools")
 pending("context.spin-vm-map-ram", "needs vm_map_ram")
-pending("context.spin-kvmalloc", "needs kvmalloc")
 pending("context.spin-ioremap", "needs ioremap")
 pending("context.irq-work-schedule", "needs irq_work, whose own bookkeeping died of it")

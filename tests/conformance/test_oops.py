@@ -452,6 +452,16 @@ def stack_overflow(k, s):
     eat(1000)
 
 
-for id in ("user-call", "nx-execute"):
-    pending(f"context.{id}", "needs code to be called by its address; drivers call Python functions")
+@scenario("context.user-call")
+def user_call(k, s):
+    k.user().buffer(b"\xc3")()
+
+
+@scenario("context.nx-execute")
+def nx_execute(k, s):
+    p = kmalloc(64, GFP_KERNEL)
+    p[0] = 0xC3
+    p()
+
+
 pending("context.vmap-write-ok", "needs vmap()")

@@ -45,10 +45,10 @@ from kmock.linux.slab import (
 )
 from kmock.linux.spinlock import DEFINE_SPINLOCK, spin_lock, spin_unlock
 from kmock.linux.string import memset, strcpy
-from kmock.linux.types import NULL
+from kmock.linux.types import NULL, Struct, u8
 from kmock.linux.uaccess import copy_from_user, copy_to_user
 from kmock.linux.vmalloc import vmalloc
-from tests.conformance.replay import pending, scenario
+from tests.conformance.replay import scenario
 
 SIZE_MAX = (1 << 64) - 1
 INT_MAX = (1 << 31) - 1
@@ -479,7 +479,7 @@ def typesafe_double_free(k, s):
 @scenario("slab.kfree-rcu")
 def freed_by_rcu(k, s):
     from kmock.linux.rcupdate import kfree_rcu, rcu_barrier, rcu_head, rcu_read_lock, rcu_read_unlock
-    from kmock.linux.types import Struct, sizeof, u8
+    from kmock.linux.types import Struct, sizeof
 
     class Node(Struct):
         h: rcu_head
@@ -620,9 +620,20 @@ def kfree_of_kvmalloc(k, s):
 # --- user copies ---------------------------------------------------------------------------------
 
 
-COMPILER = "a size that the compiler knew stopped this copy; without one it goes as in the -runtime recordings"
-pending("slab.copy-to-user-overflow", COMPILER)
-pending("slab.copy-to-user-overflow--plain", COMPILER)
+class Sixty4(Struct):
+    """An object whose size its type tells."""
+
+    b: u8 * 64
+
+
+@scenario("slab.copy-to-user-overflow", "slab.copy-to-user-overflow--plain")
+def copy_of_known_size(k, s):
+    u = k.user().buffer(4096)
+    p = Sixty4.at(kzalloc(64, GFP_KERNEL))
+    s.check("fits", copy_to_user(u, p, 64))
+    s.check("from_fits", copy_from_user(p, u, 64))
+    s.check("from_ret", copy_from_user(p, u, 100))
+    s.check("to_ret", copy_to_user(u, p, 100))
 
 
 @scenario("slab.copy-to-user-overflow-runtime", "slab.copy-to-user-overflow-runtime--kasan")
