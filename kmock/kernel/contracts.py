@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from kmock.hw.cpu import HARDIRQ_MASK, NMI_MASK, SOFTIRQ_MASK, SOFTIRQ_OFFSET
+from kmock.stack import HERE, site
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FrameType
 
     from kmock.linux._api import Contract
     from kmock.machine import Kernel
@@ -17,6 +20,8 @@ _KINDS = dict.fromkeys(("mutex_unlock", "up_read", "up_write"), "lock-irq-handle
 
 # Calls that leave what may sleep to a work item when they are made in an interrupt.
 _DEFERRED = ("kvfree", "vfree")
+# What a caller rules out by gfp flags: blocking, I/O, entering file systems.
+_MAY_DO = 0x400 | 0x40 | 0x80
 _INTERRUPT = NMI_MASK | HARDIRQ_MASK | SOFTIRQ_MASK
 
 
@@ -50,8 +55,10 @@ class Contracts:
             self._check_version(contract)
         if contract.allocates and "modules" in vars(k):
             k.modules.life.called(contract)
+        if k.config.lint and (gfp := contract.gfp(args, kwargs)) is not None:
+            self._check_gfp_passed_on(contract, gfp)
         if contract.illegal._value_ or k.cpu.preempt_count & NMI_MASK:
-            self._check_context(contract, allocates=contract.gfp(args, kwargs) is not None)
+            self._check_context(contract)
         if contract.sleeps._name_ != "ALWAYS" and not (contract.sleeps._name_ == "GFP" and contract.sleeper):
             return function(k, *args, **kwargs)
         return self._sleeper(contract, function, args, kwargs)
@@ -82,11 +89,11 @@ class Contracts:
             )
         return result
 
-    def _check_context(self, contract: Contract, *, allocates: bool) -> None:
+    def _check_context(self, contract: Contract) -> None:
         k = self.kernel
         where = context_name(k)
         # No allocator's locks may be taken in an NMI, nor may memory be given back.
-        allocates = allocates or contract.name.startswith(("kfree", "kvfree", "free_", "__free"))
+        allocates = contract.allocates or contract.name.startswith(("kfree", "kvfree", "free_", "__free"))
         if not contract.illegal.value & type(contract.illegal)[where].value and not (where == "NMI" and allocates):
             return
         kind = "alloc-in-nmi" if where == "NMI" and allocates else _KINDS.get(contract.name, "irq-context-contract")
@@ -96,6 +103,19 @@ class Contracts:
             lines=[f"{contract.name}() must not be called in {where.lower()} context"],
             key=("atomic", k.cpu.id, k.cpu.section),
         )
+
+    def _check_gfp_passed_on(self, contract: Contract, gfp: int) -> None:
+        """Lint: a driver's function that is given gfp flags lets an allocation do what its caller ruled out."""
+        stack = self.kernel.capture()
+        given = caller_gfp()
+        if given is not None and gfp & _MAY_DO & ~given:
+            self.kernel.report(
+                "gfp-param-ignored",
+                f"BUG: kmock: gfp-param-ignored in {self.kernel.symbol(stack)}",
+                lines=[f"{contract.name}() was called with {gfp:#x}, the function itself with {given:#x}"],
+                stacks={"access": stack},
+                key=("gfp-param-ignored", site(stack)),
+            )
 
     def _check_version(self, contract: Contract) -> None:
         assert self._version is not None
@@ -120,6 +140,19 @@ def _may_sleep(contract: Contract, args: tuple[Any, ...], kwargs: dict[str, Any]
         return True
     gfp = contract.gfp(args, kwargs)
     return gfp is not None and bool(gfp & 0x400)  # __GFP_DIRECT_RECLAIM
+
+
+def caller_gfp() -> int | None:
+    """The gfp parameter of the driver's function that makes the call, None if it has none."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(HERE):
+        frame = frame.f_back
+    if frame is None:
+        return None
+    parameters = frame.f_code.co_varnames[: frame.f_code.co_argcount]
+    name = next((name for name in ("gfp", "gfp_mask", "gfp_flags") if name in parameters), None)
+    value = frame.f_locals[name] if name is not None else None
+    return value if isinstance(value, int) else None
 
 
 def context_name(k: Kernel) -> str:

@@ -78,6 +78,8 @@ class Contract:
 
     def gfp(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int | None:
         """Return the gfp argument of a call, None if it has none."""
+        if self.sleeps is not Sleeps.GFP:  # others' flags are those of a lock, a cache, an irq
+            return None
         for name in ("gfp", "flags", "gfp_mask"):
             if name in kwargs:
                 return int(kwargs[name])

@@ -24,7 +24,14 @@ from kmock.linux.rcupdate import rcu_read_lock, rcu_read_unlock
 from kmock.linux.sched import TASK_INTERRUPTIBLE, TASK_RUNNING, current, set_current_state
 from kmock.linux.slab import GFP_ATOMIC, GFP_KERNEL, kfree, kmalloc, kmalloc_array, kvfree
 from kmock.linux.smp import get_cpu, put_cpu, smp_processor_id
-from kmock.linux.spinlock import DEFINE_SPINLOCK, spin_lock, spin_unlock
+from kmock.linux.spinlock import (
+    DEFINE_RAW_SPINLOCK,
+    DEFINE_SPINLOCK,
+    raw_spin_lock_irqsave,
+    raw_spin_unlock_irqrestore,
+    spin_lock,
+    spin_unlock,
+)
 
 
 @pytest.fixture
@@ -231,3 +238,11 @@ def test_smp_processor_id_on_a_uniprocessor():
     with kmock.boot(cpus=1) as k:
         assert smp_processor_id() == 0
     assert k.reports == []
+
+
+def test_a_raw_spinlock_is_fine_in_an_nmi(kernel):
+    lock = DEFINE_RAW_SPINLOCK("lock")
+    with kernel.nmi():
+        flags = raw_spin_lock_irqsave(lock)
+        raw_spin_unlock_irqrestore(lock, flags)
+    assert not kernel.reports
