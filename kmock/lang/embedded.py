@@ -38,7 +38,7 @@ class Embedded:
         phys = self._phys(place)
         if bind is None and place.origin is not None and not place.origin.live:
             # Whoever asks for the object will use it; that is its memory's use after free.
-            self.mem.kernel.kasan.check(int(place), 1, write=False, origin=place.origin)
+            self.mem.kernel.kasan.check_place(int(place), 1, write=False, origin=place.origin)
         frame = self.frames.get(phys >> 12)
         found = frame.get(phys) if frame else None
         if found is None or not isinstance(found, cls):

@@ -16,6 +16,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from kmock.errors import NotBuiltError
+from kmock.linux._not_built import known
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -34,7 +35,7 @@ def header_getattr(module_name: str, not_built: Collection[str] = ()) -> Callabl
         if name.startswith("__") and name.endswith("__"):
             raise AttributeError(f"module {module_name!r} has no attribute {name!r}")
         names = vars(sys.modules[module_name])
-        if name in not_built:
+        if name in not_built or known(module_name, name):
             raise NotBuiltError(f"{name} of {header_name(module_name)} is not built yet in kmock")
         for spelling in spellings(name):
             if spelling in names:

@@ -8,6 +8,7 @@ from kmock.linux._api import Where, api
 from kmock.linux._header import header_getattr
 from kmock.linux.gfp import *  # noqa: F403 -- the C header includes it
 from kmock.linux.gfp import __all__ as _gfp
+from kmock.linux.io import page_to_phys
 from kmock.linux.mm_types import *  # noqa: F403 -- the C header includes it
 from kmock.linux.mm_types import __all__ as _mm_types
 from kmock.linux.mmzone import *  # noqa: F403 -- the C header includes it
@@ -134,12 +135,6 @@ def page_address(k: Kernel, page: Page) -> Ptr:
 def virt_to_head_page(k: Kernel, x: int) -> Page:
     """Return the first page of the compound page that an address of the direct map lies in."""
     return physaddr.virt_to_page(k, x).compound_head
-
-
-@api(since="2.6")
-def page_to_phys(k: Kernel, page: Page) -> int:
-    """Return a page's physical address."""
-    return page.phys
 
 
 @api(since="2.6")

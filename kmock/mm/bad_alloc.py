@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from kmock.lang.ptr import Ptr
+from kmock.lang.ptr import NULL, Ptr
 from kmock.mm.gfp import __GFP_HIGHMEM as GFP_HIGHMEM
 from kmock.mm.gfp import __GFP_NOWARN as GFP_NOWARN
 from kmock.mm.gfp import GFP_DMA32, gfp_text
@@ -73,8 +73,10 @@ def out_of_memory(k: Kernel, cache: KmemCache, gfp: int, node: int) -> None:
         k.log.write(f"  node {nid}: slabs: {n.nr_slabs}, objs: {objects}, free: {free}")
 
 
-def no_cache(k: Kernel, cache: KmemCache | Ptr) -> NoReturn:
+def no_cache(k: Kernel, cache: KmemCache | Ptr | None) -> NoReturn:
     """Allocating from what is no cache: the NULL of a failed creation, or a cache that was destroyed."""
+    if cache is None:
+        cache = NULL
     if isinstance(cache, Ptr):
         k.kasan.page_fault(int(cache) + 8, write=False, origin=cache.origin, by="kmem_cache_alloc")
     about = cache.struct

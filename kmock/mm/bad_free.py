@@ -166,11 +166,14 @@ def _pages(k: Kernel, address: int, block: PageBlock, by: str) -> None:
             k.kasan.report_free(kind, "", by, address, block, headline=headline, hint=_hint(undo, by))
         k.page_alloc.drop(block.page, block.order)
     elif page.compound_head.test(PG_head):
-        kind = "kfree-of-compound-page"
-        k.kasan.report_free(
-            kind, "", by, address, block, headline=f"BUG: kmock: {kind} in {by}()", hint=_hint(block.undo, by)
-        )
-        k.page_alloc.drop(page.compound_head, page.compound_head.order)
+        head = page.compound_head
+        if address != k.layout.page_offset + head.phys:
+            k.kasan.report_free("kfree-of-page", "invalid-free", by, address, block, hint=_hint(block.undo, by))
+        else:
+            kind = "kfree-of-compound-page"
+            headline = f"BUG: kmock: {kind} in {by}()"
+            k.kasan.report_free(kind, "", by, address, block, headline=headline, hint=_hint(block.undo, by))
+        k.page_alloc.drop(head, head.order)
     else:
         _large_order_zero(k, "kfree-of-page", address, block, hint=_hint(block.undo, by))
         k.page_alloc.drop(page, 0)

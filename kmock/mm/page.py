@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, overload
 
+from kmock.kernel.list import list_head
 from kmock.mm.layout import STRUCT_PAGE_SIZE
 from kmock.sanitizers.object import Allocation
 
@@ -47,6 +48,9 @@ PAGE_BUDDY_MAPCOUNT_VALUE = -128
 class Page:
     """One page frame. Pages compare by identity; ``page + 1`` is the next frame's, as in C."""
 
+    lru: list_head
+    """For the list of whoever owns the page; made when first used."""
+
     __slots__ = (
         "_mapcount",
         "_refcount",
@@ -74,7 +78,6 @@ class Page:
         self.mapping: Any = None
         self.index = 0
         self.private: Any = 0
-        self.lru: Any = None
         self.order = 0
         """Order of the compound page or of the free block this page heads."""
         self.head: Page | None = None
@@ -82,6 +85,12 @@ class Page:
         self.owner: Any = None
         """What the page's bytes belong to: a Slab, a PageBlock, or None while it is free."""
         self.migratetype = 0
+
+    def __getattr__(self, name: str) -> list_head:
+        if name != "lru":
+            raise AttributeError(f"struct page has no member {name!r}")
+        self.lru = list_head()
+        return self.lru
 
     @property
     def address(self) -> int:

@@ -8,7 +8,7 @@ from kmock.lang.ptr import NULL, Ptr, make_ptr
 from kmock.mm.bad_page import new_block
 from kmock.mm.gfp import __GFP_COMP, __GFP_HIGHMEM, gfp_text
 from kmock.mm.layout import PAGE_SHIFT, PAGE_SIZE
-from kmock.mm.page import PageBlock, PG_head
+from kmock.mm.page import Page, PageBlock, PG_head
 from kmock.mm.physaddr import direct_mapped, get_order
 from kmock.sanitizers.describe import origin_stacks
 from kmock.sanitizers.object import FailedAllocation
@@ -16,7 +16,6 @@ from kmock.stack import capture
 
 if TYPE_CHECKING:
     from kmock.machine import Kernel
-    from kmock.mm.page import Page
 
 _FREE_PAGES_BUG = "mm/page_alloc.c:5757"
 
@@ -38,6 +37,9 @@ def free_pages(k: Kernel, address: int, order: int, call: str = "free_pages") ->
     """``free_pages()``: free a block by its address; nothing happens for 0."""
     if not address:
         return
+    if isinstance(address, Page):
+        # A struct page pointer in an unsigned long: the compiler only warns.
+        address = address.address
     page = _page_to_free(k, address, call)
     origin = getattr(address, "origin", None)
     owner = page.owner

@@ -57,8 +57,9 @@ class PageAllocator:
         self.bad = BadPages(kernel)
         self.lint = config.lint
         self.poisoning = _on(config.boot_arg("page_poison"))
-        self.init_on_alloc = _on(config.boot_arg("init_on_alloc"))
-        self.init_on_free = _on(config.boot_arg("init_on_free"))
+        # Poisoning takes precedence over both (init_mem_debugging_and_hardening()).
+        self.init_on_alloc = not self.poisoning and _on(config.boot_arg("init_on_alloc"))
+        self.init_on_free = not self.poisoning and _on(config.boot_arg("init_on_free"))
         self.wiping = self.poisoning or self.init_on_free
         self.debug_pagealloc = _on(config.boot_arg("debug_pagealloc"))
         # CONFIG_DEBUG_VM moves the checks from the zones' edge to every single page.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kmock.kernel.preempt import irqs_on
 from kmock.lang.ptr import NULL
 from kmock.mm.slab import Slab, SlabObject
 from kmock.sanitizers.describe import origin_stacks
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 def alloc_bulk(k: Kernel, cache: KmemCache, gfp: int, n: int) -> tuple[int, list[Ptr]]:
     """Allocate ``n`` objects; 0 and no list where one of them can't be had."""
     slub = k.slab
+    if k.cpu.irqs_off:
+        _turns_irqs_on(k)
     objects: list[Ptr] = []
     for _ in range(n):
         p = slub.kmem_cache_alloc(cache, gfp)
@@ -27,6 +30,18 @@ def alloc_bulk(k: Kernel, cache: KmemCache, gfp: int, n: int) -> tuple[int, list
             return 0, []
         objects.append(p)
     return n, objects
+
+
+def _turns_irqs_on(k: Kernel) -> None:
+    """``local_unlock_irq()`` at the end of the call does not ask how it was before."""
+    k.report(
+        "irqs-enabled-inside-irqsave",
+        "BUG: kmock: irqs-enabled-inside-irqsave in kmem_cache_alloc_bulk()",
+        lines=["it is for callers with interrupts on, and turns them on whatever they were"],
+        key=("irqs-on", k.cpu.id, k.cpu.section),
+        hint="allocate before interrupts are turned off, or one by one with kmem_cache_alloc()",
+    )
+    irqs_on(k)
 
 
 def free_bulk(k: Kernel, cache: KmemCache | None, objects: list[Ptr], n: int) -> None:

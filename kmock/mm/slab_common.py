@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from kmock.hw.cpu import HARDIRQ_MASK, NMI_MASK, SOFTIRQ_MASK
 from kmock.lang.ptr import Ptr, make_ptr
 from kmock.mm.gfp import GFP_KERNEL
 from kmock.mm.slab import KmemCache, SlabObject
@@ -115,11 +116,15 @@ def _modern(flags: int) -> int:
     return flags & ~(SLAB_DEBUG_INITIAL | SLAB_NO_REAP | SLAB_CACHE_DMA32)
 
 
+def _in_interrupt(k: Kernel) -> bool:
+    return bool(k.cpu.preempt_count & (NMI_MASK | HARDIRQ_MASK | SOFTIRQ_MASK))
+
+
 def _sane(k: Kernel, name: str | None, size: int) -> bool:
     """``kmem_cache_sanity_check()``."""
     if not k.config.debug_vm and name:
         return True
-    if not name or k.cpu.preempt_count & 0xFFFF00 or size > KMALLOC_MAX_SIZE:
+    if not name or _in_interrupt(k) or size > KMALLOC_MAX_SIZE:
         k.log.write(f"kmem_cache_create({name or '(null)'}) integrity check failed")
         return False
     if " " in name:
@@ -131,7 +136,8 @@ def _refused(k: Kernel, name: str, flags: int, error: int = -EINVAL) -> Ptr:
     if flags & SLAB_PANIC:
         k.panic(f"kmem_cache_create_usercopy: Failed to create slab '{name}'. Error {error}")
     headline = f"kmem_cache_create_usercopy({name}) failed with error {error}"
-    if error == -EINVAL:
+    # In an interrupt it has been reported already that this is no place for it.
+    if error == -EINVAL and not _in_interrupt(k):
         k.report("cache-create-bad", headline, attributes={"name": name})
     else:
         k.log.write(headline)

@@ -110,8 +110,8 @@ class Slub(SlabPool):
         self.quarantine: Quarantine | None = None
         if config.kasan:
             self.quarantine = Quarantine(sum(end - start for start, end in kernel.ram.ranges), config.cpus)
-        self.init_on_alloc = config.boot_arg("init_on_alloc") in {"1", "y", "on"}
-        self.init_on_free = config.boot_arg("init_on_free") in {"1", "y", "on"}
+        self.init_on_alloc = kernel.page_alloc.init_on_alloc
+        self.init_on_free = kernel.page_alloc.init_on_free
         self.unwritten: bytes | None = UNWRITTEN if config.initmem else None
 
     # -- caches -----------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kmock.hw.mmu import PTE_RW
 from kmock.lang.ptr import NULL, Ptr, make_ptr
+from kmock.lang.struct import as_ptr
 from kmock.mm.gfp import __GFP_DIRECT_RECLAIM as GFP_DIRECT_RECLAIM
 from kmock.mm.gfp import __GFP_NOFAIL as GFP_NOFAIL
 from kmock.mm.gfp import __GFP_NORETRY as GFP_NORETRY
@@ -50,7 +51,7 @@ def kmemdup(k: Kernel, src: Any, n: int, gfp: int) -> Ptr:
         return _copied(k, checks.load(k, src, n), gfp)
     p = k.slab.kmalloc(n, gfp)
     if p and n:
-        k.mem.copy(p, src, n)
+        k.mem.copy(p, as_ptr(src), n)
     return p
 
 

@@ -36,15 +36,16 @@ class Kasan:
     def check(self, address: int, n: int, *, write: bool, origin: Allocation | None, by: str = "") -> None:
         """Report what is wrong with accessing ``[address, address + n)``; raise where the CPU would fault."""
         k = self.kernel
-        if not k.mem.permits(address, write=write):
+        if self.check_place(address, n, write=write, origin=origin, by=by) and k.mem.check_loads and not write:
+            k.kmsan.check_load(address, n, origin)
+
+    def check_place(self, address: int, n: int, *, write: bool, origin: Allocation | None, by: str = "") -> bool:
+        """:meth:`check` without a look at whether the bytes were ever written; return whether all is well."""
+        if not self.kernel.mem.permits(address, write=write):
             self.page_fault(address, write=write, origin=origin, by=by, n=n)
         if origin is None or isinstance(origin, FailedAllocation):
-            if not self._check_address(address, n, write=write, by=by):
-                return
-        elif not self._check_origin(address, n, write=write, origin=origin, by=by):
-            return
-        if k.mem.check_loads and not write:
-            k.kmsan.check_load(address, n, origin)
+            return self._check_address(address, n, write=write, by=by)
+        return self._check_origin(address, n, write=write, origin=origin, by=by)
 
     def _check_origin(self, address: int, n: int, *, write: bool, origin: Allocation, by: str) -> bool:
         start = address - origin.addr

@@ -60,7 +60,8 @@ def _of_nobody(k: Kernel, address: int) -> int:
         return VMALLOC_INVALID
     page = k.memmap.pages.get((address - k.layout.page_offset) >> 12)
     if page is not None and page.owner is not None:
-        return SLAB_REDZONE
+        # Pages of a vmalloc area are nobody's in particular here, and no part of them is closed.
+        return SLAB_REDZONE if hasattr(page.owner, "cache") else 0
     return FREE_PAGE if k.page_alloc.is_free(address) else 0
 
 

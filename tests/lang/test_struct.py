@@ -302,3 +302,15 @@ class TestIntegers:
     def test_arrays_are_ctypes(self):
         assert ctypes.sizeof(u8[16]) == ctypes.sizeof(u8 * 16) == 16
         assert ctypes.sizeof(le32[2]) == 8
+
+
+def test_an_array_and_a_number_make_a_pointer_as_in_c():
+    with kmock.boot() as k:
+        d = desc.at(kzalloc(sizeof(desc), GFP_KERNEL))
+        (d.mac + 2)[0] = 7
+        assert d.mac[2] == 7
+        many = flexible.at(kzalloc(sizeof(flexible) + 8, GFP_KERNEL))
+        assert (many.data + 3) - addressof(many.data) == 6
+        kfree(many)
+        kfree(d)
+        assert not k.reports

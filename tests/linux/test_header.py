@@ -10,6 +10,7 @@ import pytest
 import kmock
 from kmock.linux import gfp
 from kmock.linux._header import header_getattr
+from kmock.linux._not_built import NOT_BUILT
 
 
 @pytest.fixture
@@ -45,6 +46,16 @@ class TestMissing:
             header.vmalloc_huge
         with pytest.raises(ImportError, match="not built yet"):
             from kmock.linux.made_up import vmalloc_huge  # noqa: F401 -- never gets there
+
+    def test_what_the_reference_names_and_no_header_has_says_so(self, monkeypatch, header):
+        monkeypatch.setitem(NOT_BUILT, "made_up", "vmap vunmap")
+        with pytest.raises(kmock.errors.NotBuiltError, match=r"vunmap of <linux/made_up.h> is not built yet"):
+            header.vunmap
+
+    def test_a_header_that_is_not_built_says_so(self, monkeypatch):
+        monkeypatch.setitem(NOT_BUILT, "made_up", "kmalloc")
+        with pytest.raises(kmock.errors.NotBuiltError, match=r"<linux/made_up.h> is not built yet"):
+            from kmock.linux.made_up import kmalloc  # noqa: F401 -- never gets there
 
     def test_a_near_name_is_offered(self, header):
         with pytest.raises(AttributeError, match=r"<linux/made_up.h> has no kmaloc: did you mean kmalloc\?"):

@@ -22,10 +22,12 @@ from kmock.linux.gfp import (
     alloc_pages_exact,
     free_pages,
     free_pages_exact,
+    page_frag_alloc,
+    page_frag_cache,
 )
 from kmock.linux.highmem import kmap, kmap_local_page, kunmap, kunmap_local
 from kmock.linux.mm import get_page, page_address, put_page, split_page
-from kmock.linux.slab import kmalloc
+from kmock.linux.slab import kfree, kmalloc
 
 MACHINES = ("default", "tiny", "highmem", "numa2")
 CMDLINES = ("", "page_poison=1", "init_on_free=1", "debug_pagealloc=on")
@@ -105,3 +107,20 @@ def test_a_driver_that_gets_everything_wrong_ends_in_reports(seed):
         k.page_alloc.drain_all_pages()
     assert k.reports
     assert all(report.kind for report in k.reports)
+
+
+def test_a_page_where_its_address_is_asked_for():
+    with kmock.boot() as k:
+        page = alloc_pages(GFP_KERNEL, 0)
+        with k.expect("virt-to-page-bad"), pytest.raises(kmock.KernelOops):
+            free_pages(page, 0)
+        __free_pages(page, 0)
+
+
+def test_a_piece_of_a_page_is_not_for_kfree():
+    with kmock.boot() as k:
+        cache = page_frag_cache()
+        piece = page_frag_alloc(cache, 100, GFP_KERNEL)
+        with k.expect("kfree-of-page") as found:
+            kfree(piece)
+        assert found[0].headline.startswith("BUG: KASAN: invalid-free in kfree")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 import kmock
-from kmock.linux.gfp import GFP_KERNEL
+from kmock.linux.gfp import GFP_ATOMIC, GFP_KERNEL
+from kmock.linux.irqflags import irqs_disabled, local_irq_disable
 from kmock.linux.slab import (
     KMEM_CACHE,
     KMEM_CACHE_USERCOPY,
@@ -16,10 +17,12 @@ from kmock.linux.slab import (
     kmalloc,
     kmalloc_size_roundup,
     kmem_cache_alloc,
+    kmem_cache_alloc_bulk,
     kmem_cache_create,
     kmem_cache_create_usercopy,
     kmem_cache_destroy,
     kmem_cache_free,
+    kmem_cache_free_bulk,
     ksize,
 )
 from kmock.linux.types import Struct, u8, u32
@@ -203,3 +206,26 @@ def test_literals_need_no_copy():
         assert copy.origin.cache_name == "kmalloc-8"
         kfree_const(copy)
         assert not k.reports
+
+
+def test_a_cache_made_in_an_interrupt_is_reported_once():
+    with kmock.boot() as k:
+        with k.expect("cache-create-atomic"), k.hardirq():
+            assert not kmem_cache_create("late", 64, 0, 0, None)
+        assert "kmem_cache_create(late) integrity check failed" in k.dmesg()
+
+
+def test_bulk_allocation_turns_interrupts_on():
+    with kmock.boot() as k:
+        cache = kmem_cache_create("many", 64, 0, 0, None)
+        local_irq_disable()
+        with k.expect("irqs-enabled-inside-irqsave"):
+            n, objects = kmem_cache_alloc_bulk(cache, GFP_ATOMIC, 3)
+        assert not irqs_disabled()
+        kmem_cache_free_bulk(cache, n, objects)
+        kmem_cache_destroy(cache)
+
+
+def test_no_cache_at_all():
+    with kmock.boot() as k, k.expect("null-deref"), pytest.raises(kmock.KernelOops):
+        kmem_cache_alloc(None, GFP_KERNEL)

@@ -159,3 +159,13 @@ def test_it_is_only_advice():
     with kmock.boot() as k:
         page_then_zeroed()
         assert k.reports == []
+
+
+def test_poisoning_takes_precedence_over_zeroing():
+    with kmock.boot(kasan=False, cmdline="page_poison=1 init_on_free=1 init_on_alloc=1") as k:
+        for _ in range(3):
+            p = get_zeroed_page(GFP_KERNEL)
+            assert p[0:4096] == bytes(4096)
+            memset(p, 1, 4096)
+            free_page(p)
+        assert not k.reports

@@ -1,0 +1,148 @@
+"""Names of the kernel's headers that kmock knows and does not offer yet.
+
+What a header comes to define is found there before anybody asks here.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from kmock.errors import NotBuiltError
+
+NOT_BUILT: Final = {
+    "bootmem": """
+        alloc_bootmem alloc_bootmem_low alloc_bootmem_low_pages alloc_bootmem_node alloc_bootmem_pages
+        free_bootmem free_bootmem_node reserve_bootmem
+    """,
+    "device": """
+        devm_alloc_percpu devm_get_free_pages devm_kcalloc devm_kfree devm_kmalloc devm_kmemdup devm_krealloc
+        devm_kstrdup devm_kzalloc
+    """,
+    "dma_mapping": """
+        dma_alloc_coherent dma_free_coherent dma_map_page dma_map_resource dma_map_sg dma_map_sgtable
+        dma_map_single dma_mapping_error dma_mmap_coherent dma_set_mask_and_coherent dma_sync_sg_for_cpu
+        dma_sync_sg_for_device dma_sync_single_for_cpu dma_sync_single_for_device
+        dma_sync_single_range_for_cpu dma_unmap_page dma_unmap_sg dma_unmap_single dmam_alloc_coherent
+    """,
+    "dmapool": """
+        dma_pool_alloc dma_pool_create dma_pool_destroy dma_pool_free dma_pool_zalloc dmam_pool_create
+        dmam_pool_destroy
+    """,
+    "fs": """
+        __generic_file_write_iter device_driver_mmap filemap_fdatawait filemap_fdatawait_range filemap_flush
+        filemap_write_and_wait_range generic_file_aio_read generic_file_aio_write generic_file_read_iter
+    """,
+    "io": """
+        devm_ioremap devm_ioremap_resource devm_iounmap ioread32 ioremap ioremap_cache ioremap_nocache
+        ioremap_uc ioremap_wc iounmap iowrite32 memcpy_fromio memcpy_toio memremap memset_io memunmap readb
+        readl readq readw writeb writel writeq writew
+    """,
+    "ioport": """
+        release_mem_region request_mem_region
+    """,
+    "memblock": """
+        memblock_add memblock_add_node memblock_alloc memblock_free memblock_phys_alloc memblock_phys_free
+        memblock_remove memblock_reserve memblock_set_node memblock_start_of_DRAM
+    """,
+    "mempool": """
+        mempool_alloc mempool_alloc_slab mempool_alloc_t mempool_create mempool_create_kmalloc_pool
+        mempool_create_page_pool mempool_create_slab_pool mempool_destroy mempool_free mempool_free_slab
+        mempool_free_t mempool_init mempool_resize mempool_t
+    """,
+    "mm": """
+        VM_ACCOUNT VM_DONTCOPY VM_DONTDUMP VM_DONTEXPAND VM_EXEC VM_GROWSDOWN VM_HUGETLB VM_IO VM_LOCKED
+        VM_MAYEXEC VM_MAYREAD VM_MAYSHARE VM_MAYWRITE VM_MIXEDMAP VM_NORESERVE VM_PAT VM_PFNMAP VM_READ
+        VM_SHARED VM_WRITE __get_user_pages absent_pages_in_range add_active_range filemap_fault
+        find_min_pfn_with_active_regions follow_pfn free_area_init_nodes free_bootmem_with_active_regions
+        get_pfn_range_for_nid get_user_pages get_user_pages_fast get_user_pages_remote get_user_pages_unlocked
+        invalidate_inode_pages2 invalidate_inode_pages2_range invalidate_mapping_pages io_remap_pfn_range
+        pin_user_pages pin_user_pages_fast remap_page_range remap_pfn_range remove_active_range
+        remove_all_active_ranges set_dma_reserve set_page_dirty set_page_dirty_lock
+        sparse_memory_present_with_active_regions truncate_inode_pages truncate_inode_pages_final
+        truncate_inode_pages_range truncate_pagecache truncate_setsize unmap_mapping_range unpin_user_page
+        unpin_user_pages vm_insert_page vm_insert_pages vm_insert_pfn vm_iomap_memory vm_map_pages
+        vm_map_pages_zero vmf_insert_mixed vmf_insert_pfn vmtruncate write_one_page zap_vma_ptes
+    """,
+    "mm_types": """
+        vm_area_struct
+    """,
+    "mmap_lock": """
+        mmap_write_lock
+    """,
+    "page_flags": """
+        set_page_writeback
+    """,
+    "pagemap": """
+        __lock_page add_page_wait_queue add_to_page_cache_locked add_to_page_cache_lru clear_page_dirty_for_io
+        delete_from_page_cache end_page_writeback find_get_page find_get_pages_contig find_get_pages_tag
+        find_lock_page find_or_create_page grab_cache_page_nowait page_cache_async_readahead
+        page_cache_sync_readahead pagecache_get_page read_cache_page read_cache_page_async read_cache_page_gfp
+        read_cache_pages replace_page_cache_page try_to_release_page wait_on_page_locked
+        wait_on_page_writeback
+    """,
+    "pci": """
+        pci_dev pci_driver pci_enable_device pci_iomap pci_register_driver pci_unregister_driver
+    """,
+    "percpu": """
+        __alloc_percpu alloc_percpu alloc_percpu_gfp free_percpu
+    """,
+    "percpu_defs": """
+        DECLARE_PER_CPU DEFINE_PER_CPU __this_cpu_add get_cpu_var per_cpu per_cpu_ptr put_cpu_var raw_cpu_ptr
+        this_cpu_add this_cpu_ptr this_cpu_read
+    """,
+    "platform_device": """
+        platform_device platform_driver platform_driver_register platform_driver_unregister
+        platform_get_resource
+    """,
+    "proc_fs": """
+        proc_create remove_proc_entry
+    """,
+    "rbtree": """
+        rb_erase rb_insert_color rb_node rb_root
+    """,
+    "scatterlist": """
+        for_each_sg scatterlist sg_alloc_table sg_free_table sg_init_table sg_set_buf sg_set_page sg_table
+    """,
+    "seq_file": """
+        seq_file seq_printf seq_read single_open
+    """,
+    "timer": """
+        DEFINE_TIMER add_timer del_timer del_timer_sync mod_timer timer_list timer_setup
+    """,
+    "vmalloc": """
+        IOREMAP_MAX_ORDER VM_ALLOC VM_ALLOW_HUGE_VMAP VM_DEFER_KMEMLEAK VM_DMA_COHERENT VM_FLUSH_RESET_PERMS
+        VM_IOREMAP VM_KASAN VM_MAP VM_MAP_PUT_PAGES VM_NO_GUARD VM_UNINITIALIZED VM_UNLIST VM_USERMAP
+        VM_VPAGES __get_vm_area __get_vm_area_caller __vmalloc_node __vmalloc_node_range alloc_vm_area
+        find_vm_area free_vm_area get_vm_area get_vm_area_caller get_vm_area_size map_kernel_range_noflush
+        map_vm_area pcpu_free_vm_areas pcpu_get_vm_areas remap_vmalloc_range remap_vmalloc_range_partial
+        remove_vm_area unmap_kernel_range unmap_kernel_range_noflush vfree_atomic vm_area_add_early
+        vm_area_register_early vm_map_ram vm_struct vm_unmap_aliases vm_unmap_ram vmalloc_32 vmalloc_32_user
+        vmalloc_array vmalloc_exec vmalloc_huge vmalloc_init vmalloc_sync_all vmalloc_user vmap vmlist
+        vmlist_lock vread vunmap vwrite
+    """,
+    "workqueue": """
+        DECLARE_WORK INIT_DELAYED_WORK INIT_WORK alloc_workqueue cancel_work_sync delayed_work
+        destroy_workqueue flush_work queue_work schedule_work work_struct
+    """,
+    "writeback": """
+        balance_dirty_pages_ratelimited balance_dirty_pages_ratelimited_nr generic_writepages
+        tag_pages_for_writeback write_cache_pages
+    """,
+}
+"""By header module."""
+
+
+class NotBuiltHeaders:
+    """Finds no module; asked last, it says of a header without one that kmock knows it."""
+
+    @staticmethod
+    def find_spec(fullname: str, path: object = None, target: object = None) -> None:
+        """Raise NotBuiltError for a header that is known and not built."""
+        name = fullname.removeprefix("kmock.linux.")
+        if name != fullname and name in NOT_BUILT:
+            raise NotBuiltError(f"<linux/{name.replace('.', '/')}.h> is not built yet in kmock")
+
+
+def known(module_name: str, name: str) -> bool:
+    """Whether the header that the module stands for has ``name``, and kmock does not offer it yet."""
+    return name in NOT_BUILT.get(module_name.removeprefix("kmock.linux."), "").split()
