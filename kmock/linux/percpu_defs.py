@@ -12,6 +12,7 @@ from kmock.linux._api import api
 from kmock.linux._header import header_getattr
 from kmock.mm import percpu_var
 from kmock.mm.percpu_var import PerCpuDeclaration, PerCpuVariable
+from kmock.sanitizers.lockdep import definition_site
 
 if TYPE_CHECKING:
     from kmock.machine import Kernel
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 def DEFINE_PER_CPU(type: Any, name: str, initial: Any = None) -> PerCpuVariable:
     """Define a variable of ``type`` that every processor has a copy of, each starting as ``initial`` or zero."""
-    return PerCpuVariable(type, name, initial)
+    return PerCpuVariable(type, name, initial, definition_site())
 
 
 def DECLARE_PER_CPU(type: Any, name: str) -> PerCpuDeclaration:

@@ -274,16 +274,16 @@ class PerCpu:
             return None
         chunk, offset = found
         chunk.take(offset, size)
-        return self._area(chunk, offset, wanted, call)
+        return self._area(chunk, offset, wanted, call, capture(3))
 
-    def define(self, size: int, align: int, name: str) -> Area:
-        """Place a static variable, as the linker does; ValueError where there is no room left for it."""
+    def define(self, size: int, align: int, name: str, site: Stack) -> Area:
+        """Place a static variable defined at ``site``, as the linker does; ValueError where no room is left for it."""
         size = -(-size // MIN_ALLOC) * MIN_ALLOC
         offset = self.first.find(size, max(align, 8), KERNEL_STATIC, STATIC_SIZE + RESERVED_SIZE, populated=False)
         if offset < 0:
             raise ValueError(f"{name}: could not allocate {size} bytes percpu data")
         self.first.take(offset, size)
-        return self._area(self.first, offset, size, name)
+        return self._area(self.first, offset, size, name, site)
 
     def _place(self, size: int, align: int, gfp: int, *, atomic: bool) -> tuple[Chunk, int] | str:
         """Find room and have pages there; else say why not."""
@@ -335,7 +335,7 @@ class PerCpu:
                 k.mmu.map((chunk.base + there >> 12) + n, page.pfn)
         return True
 
-    def _area(self, chunk: Chunk, offset: int, size: int, call: str) -> Area:
+    def _area(self, chunk: Chunk, offset: int, size: int, call: str, stack: Stack) -> Area:
         k = self.kernel
         area = chunk.areas[offset] = Area()
         area.addr = chunk.base + offset - self.units.base & _ADDRESS_MASK
@@ -343,7 +343,7 @@ class PerCpu:
         area.phys = -1
         area.live = True
         area.written = None
-        area.alloc_stack = capture(3)
+        area.alloc_stack = stack
         area.free_stack = None
         area.free_task = None
         area.task = k.current

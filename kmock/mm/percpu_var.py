@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from kmock.current import current
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from kmock.lang.fields import Field
     from kmock.machine import Kernel
+    from kmock.sanitizers.lockdep import Site
 
 
 class Cookie(Ptr):
@@ -80,16 +82,18 @@ class PerCpuSymbol(PerKernel[Cookie]):
 class PerCpuVariable(PerCpuSymbol):
     """Its definition; it lies in a kernel's per-CPU memory from the moment that something there touches it."""
 
-    __slots__ = ("initial",)
+    __slots__ = ("initial", "site")
 
-    def __init__(self, type: Any, name: str, initial: Any = None) -> None:
+    def __init__(self, type: Any, name: str, initial: Any, site: Site) -> None:
         super().__init__(type, name)
         self.initial = initial
+        self.site = site
 
     def fresh(self) -> Cookie:
         """Place it, and give every processor the initial value."""
         k = current.get()
-        cookie = cookie_of(k.percpu.define(sizeof(self.type), align_of(self.type), self.name), self.type)
+        area = k.percpu.define(sizeof(self.type), align_of(self.type), self.name, self.site)
+        cookie = cookie_of(area, self.type)
         if self.initial is not None:
             for cpu in range(len(k.cpus)):
                 there = copy_of(k, cookie, cpu)
@@ -120,7 +124,13 @@ class PerCpuDeclaration(PerCpuSymbol):
 
 def align_of(type: Any) -> int:
     """C's ``__alignof__``."""
-    return ctypes.alignment(field_for("", type).ctype(current.get().layout.bits))
+    return ctypes.alignment(scalar(type).ctype(current.get().layout.bits))
+
+
+@lru_cache
+def scalar(type: Any) -> Field:
+    """Return what loads and stores a value of ``type``."""
+    return field_for("value", type)
 
 
 def cookie_of(area: Area, type: Any) -> Cookie:
@@ -172,7 +182,7 @@ def copy_of(k: Kernel, pcp: Any, cpu: int) -> Any:
         return make_ptr(address, origin)
     if isinstance(cookie.type, type) and issubclass(cookie.type, Struct):
         return cookie.type.at(make_ptr(address, origin))
-    return _typed(Reference, address, origin, field_for(getattr(area, "call", ""), cookie.type))
+    return _typed(Reference, address, origin, scalar(cookie.type))
 
 
 def this_copy(k: Kernel, pcp: Any) -> Any:

@@ -107,7 +107,9 @@ def deltas(k, s):
 def deltas_numa(k, s):
     found = all_distances(k)
     s.check("all_equal", all(one == found[0] for one in found))
-    s.except_("delta_by_cpu", "how far the second node's memory is from the first's kernel depends on the recorded boot")
+    s.except_(
+        "delta_by_cpu", "how far the second node's memory is from the first's kernel depends on the recorded boot"
+    )
     # Within a node units are as far apart as recorded.
     recorded = s.observed["delta_by_cpu"]
     near = [(a, b) for a, b in pairwise(cpus(k)) if k.config.cpu_to_node(a) == k.config.cpu_to_node(b)]
