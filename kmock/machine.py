@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from kmock.lang.ptr import Ptr
     from kmock.mm.kfree_rcu import KfreeRcu
     from kmock.mm.page_alloc import PageAllocator
+    from kmock.mm.percpu import PerCpu
     from kmock.mm.slub import Slub
     from kmock.mm.uaccess import Uaccess
     from kmock.mm.vmalloc import Vmalloc
@@ -171,6 +172,8 @@ class Kernel(Panic):
     """Memory that is freed after a grace period."""
     vmalloc: Subsystem[Vmalloc] = Subsystem("mm.vmalloc:Vmalloc")
     """Virtually contiguous memory."""
+    percpu: Subsystem[PerCpu] = Subsystem("mm.percpu:PerCpu")
+    """Memory that every processor has a copy of."""
     sched: Subsystem[Scheduler] = Subsystem("kernel.sched:Scheduler")
     """Tasks other than the test's own."""
     files: Subsystem[KernelFiles] = Subsystem("fs.files:KernelFiles")

@@ -1,12 +1,13 @@
 """``python -m sample_drivers.demo``: good drivers at work, and bad ones caught.
 
-The three scull drivers get real traffic and have to come out clean; each driver of :mod:`sample_drivers.buggy` has to
+The three scull drivers and the statistics driver get real traffic and have to come out clean; each driver of :mod:`sample_drivers.buggy` has to
 be caught with the mistake that it was written for. The exit status is 1 if either fails.
 """
 
 from __future__ import annotations
 
 import os
+import struct
 import sys
 import time
 from contextlib import suppress
@@ -60,6 +61,24 @@ def scull_traffic(kernel: kmock.Kernel, name: str) -> str:
     return f"{len(data):,} bytes written and read back in {calls} system calls, one hole, one trim"
 
 
+def stats_traffic(kernel: kmock.Kernel, name: str) -> str:
+    """Load the statistics driver, count packets of a process and of interrupts on every processor; say what was done."""
+    module = kernel.insmod(f"sample_drivers.{name}")
+    process = kernel.user()
+    fd = process.open(f"/dev/{name}0")
+    for n in range(200):
+        with kernel.on_cpu(n % len(kernel.cpus)):
+            process.write(fd, bytes(n + 1))
+            kernel.raise_irq(module.IRQ)
+    counted = struct.unpack("<QQ", process.read(fd, 16))
+    if counted != (400, sum(range(201)) + 200 * module.SMALLEST):
+        raise AssertionError(f"{name} counted {counted}")
+    process.close(fd)
+    process.exit()
+    kernel.rmmod(module)
+    return f"{counted[0]} packets counted on {len(kernel.cpus)} processors, none lost"
+
+
 def scull_without_memory(name: str) -> str:
     """Have each call that can fail do so, one at a time, in loading the driver and in a first write."""
     for nth in range(1, 100):
@@ -81,7 +100,7 @@ def show_good(name: str) -> bool:
     """Run a driver that has to come out clean; whether it did."""
     try:
         with kmock.boot() as kernel:
-            done = scull_traffic(kernel, name)
+            done = stats_traffic(kernel, name) if name == "pstats" else scull_traffic(kernel, name)
         clean = not kernel.reports.unexpected
         swept = scull_without_memory(name) if clean else ""
     except (AssertionError, OSError, ReportedError) as error:
@@ -134,7 +153,7 @@ def main() -> int:
     """Run everything; the exit status."""
     started = time.perf_counter()
     say("Good drivers: real traffic, and every failure they must survive.\n")
-    good = [show_good(name) for name in ("scull", "scullc", "scullp")]
+    good = [show_good(name) for name in ("scull", "scullc", "scullp", "pstats")]
     say("\nDrivers with one mistake each. Would you have seen it?\n")
     bad = [show_buggy(name, bug) for name, bug in BUGS.items()]
     seconds = time.perf_counter() - started

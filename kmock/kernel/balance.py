@@ -41,7 +41,7 @@ def check_interrupt(k: Kernel, task: Task, entered: int, held: int) -> None:
         )
         lines = []
     stacks = {"access": _blame(k, task)}
-    k.report("preempt-imbalance", headline, lines=lines, stacks=stacks, key=("imbalance", cpu.id, cpu.section))
+    k.report(imbalance(task), headline, lines=lines, stacks=stacks, key=("imbalance", cpu.id, cpu.section))
 
 
 def check_syscall_exit(k: Kernel, number: int) -> None:
@@ -71,7 +71,7 @@ def check_initcall(k: Kernel, symbol: str) -> None:
     if not wrong:
         return
     k.warn(
-        "preempt-imbalance" if cpu.preempt_count else "irqs-left-disabled",
+        imbalance(cpu.task) if cpu.preempt_count else "irqs-left-disabled",
         "init/main.c:1284",
         "do_one_initcall",
         f"initcall {symbol} returned with {wrong}",
@@ -141,7 +141,7 @@ class Balance:
         elif depth != before[2]:
             self._say(cpu, "rcu-unbalanced", f"{cpu.own!r} is still {depth} deep in rcu_read_lock()")
         elif count & ~SOFTIRQ_MASK != before[0] & ~SOFTIRQ_MASK:
-            self._say(cpu, "preempt-imbalance", f"preempt_count was {before[0]:08x} and is {count:08x}")
+            self._say(cpu, imbalance(cpu.own), f"preempt_count was {before[0]:08x} and is {count:08x}")
         elif count != before[0]:
             self._say(cpu, "bh-imbalance", f"preempt_count was {before[0]:08x} and is {count:08x}")
         elif irqs_off and not before[1]:
@@ -172,6 +172,12 @@ def _put_right(cpu: Cpu) -> None:
     cpu.preempt_count = 0
     cpu.irqs_off = False
     cpu.task.rcu_depth = 0
+    cpu.task.pins = 0
+
+
+def imbalance(task: Task) -> str:
+    """Kind of report for preemption being left off: by a per-CPU variable that was not put, where there is one."""
+    return "percpu-get-put-imbalance" if task.pins else "preempt-imbalance"
 
 
 def _blame(k: Kernel, task: Task) -> Stack:
@@ -185,7 +191,7 @@ def _left_atomic(k: Kernel, task: Task) -> None:
     count = cpu.preempt_count
     headline, *lines = k.atomic_sleep.invalid_context(_EXIT_PLACE)
     k.report(
-        "preempt-imbalance" if count & ~SOFTIRQ_MASK else "bh-imbalance",
+        imbalance(task) if count & ~SOFTIRQ_MASK else "bh-imbalance",
         headline,
         lines=[*lines, f"BUG: scheduling while atomic: {task!r}/0x{count + PREEMPT_OFFSET:08x}"],
         stacks={"access": _blame(k, task)},

@@ -229,18 +229,23 @@ def blocking_forbidden(task: Task) -> int:
 
 def smp_processor_id(k: Kernel) -> int:
     """``debug_smp_processor_id()``: where the task may be moved meanwhile, the number says nothing."""
+    check_preemption_disabled(k, "smp-id-preemptible", "smp_processor_id", "debug_smp_processor_id")
+    return k.cpu.id
+
+
+def check_preemption_disabled(k: Kernel, kind: str, what: str, caller: str) -> None:
+    """``check_preemption_disabled()``: report what depends on this processor where the task may be moved to another."""
     cpu = k.cpu
     task = cpu.task
     if not cpu.preempt_count and not cpu.irqs_off and not task.migrate_disabled and len(k.cpus) > 1:
         stack = k.capture()
         k.report(
-            "smp-id-preemptible",
-            f"BUG: using smp_processor_id() in preemptible [00000000] code: {task!r}",
-            lines=["caller is debug_smp_processor_id+0x0/0x0"],
+            kind,
+            f"BUG: using {what}() in preemptible [00000000] code: {task!r}",
+            lines=[f"caller is {caller}+0x0/0x0"],
             stacks={"access": stack},
             key=("smp-id", driver_line(stack)),
         )
-    return cpu.id
 
 
 def driver_line(stack: Stack) -> object:

@@ -51,6 +51,7 @@ class Task:
         "non_block",
         "pagefault_disabled",
         "pid",
+        "pins",
         "rcu_depth",
         "saved",
         "signal",
@@ -72,6 +73,8 @@ class Task:
         self.non_block = 0
         """Why the task may not block: depth of ``non_block_start()`` sections, and NOT_RUNNING."""
         self.pagefault_disabled = 0
+        self.pins = 0
+        """Copies of per-CPU variables that get_cpu_var() and get_cpu_ptr() gave and nobody put yet."""
         self.held: list[Any] = []
         """Locks held, in the order taken."""
         self.kmap: list[Any] = []

@@ -83,13 +83,6 @@ NOT_BUILT: Final = {
     "pci": """
         pci_dev pci_driver pci_enable_device pci_iomap pci_register_driver pci_unregister_driver
     """,
-    "percpu": """
-        __alloc_percpu alloc_percpu alloc_percpu_gfp free_percpu
-    """,
-    "percpu_defs": """
-        DECLARE_PER_CPU DEFINE_PER_CPU __this_cpu_add get_cpu_var per_cpu per_cpu_ptr put_cpu_var raw_cpu_ptr
-        this_cpu_add this_cpu_ptr this_cpu_read
-    """,
     "platform_device": """
         platform_device platform_driver platform_driver_register platform_driver_unregister
         platform_get_resource

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from kmock.fault.inject import Faults
     from kmock.machine import Kernel
+    from kmock.mm.percpu_var import Cookie
     from kmock.plugin.contexts import GfpContext
     from kmock.plugin.dmesg import Dmesg
     from kmock.plugin.watch import Watch
@@ -62,6 +63,18 @@ def user(kernel: Kernel) -> Iterator[Process]:
     process = kernel.user()
     yield process
     process.exit()
+
+
+@pytest.fixture
+def percpu(kernel: Kernel) -> Iterator[Cookie]:
+    """A ``u64`` for every processor, from ``alloc_percpu()``: ``per_cpu_ptr(percpu, 0).value``; freed if the test doesn't."""
+    from kmock.linux.percpu import alloc_percpu, free_percpu  # noqa: PLC0415 -- comes with the engine
+    from kmock.linux.types import u64  # noqa: PLC0415 -- comes with the engine
+
+    cookie = alloc_percpu(u64)
+    yield cookie
+    if cookie.origin is not None and cookie.origin.live:
+        free_percpu(cookie)
 
 
 @pytest.fixture

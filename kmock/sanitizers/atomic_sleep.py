@@ -35,9 +35,13 @@ _IN_CONTEXT = {
     ("alloc", "lock"): "alloc-gfp-kernel-under-spinlock",
     ("alloc", "rcu"): "alloc-gfp-kernel-in-rcu-read",
     ("alloc", "irqs"): "alloc-gfp-kernel-irqs-off",
+    ("alloc", "pinned"): "percpu-sleep-while-pinned",
     ("sleep-in-atomic", "handler"): "irq-handler-sleeps",
     ("sleep-in-atomic", "kmap"): "kmap-atomic-sleep",
     ("sleep-in-atomic", "rcu"): "rcu-sleep-in-reader",
+    ("sleep-in-atomic", "pinned"): "percpu-sleep-while-pinned",
+    ("scheduled-while-atomic", "pinned"): "percpu-sleep-while-pinned",
+    ("lock-sleeping-in-atomic", "pinned"): "percpu-sleep-while-pinned",
     ("scheduled-while-atomic", "handler"): "irq-handler-sleeps",
     ("scheduled-while-atomic", "kmap"): "kmap-atomic-sleep",
     ("scheduled-while-atomic", "rcu"): "rcu-sleep-in-reader",
@@ -142,6 +146,8 @@ class AtomicSleep:
             return "lock"
         if task.rcu_depth and not cpu.preempt_count:
             return "rcu"
+        if cpu.preempt_count and task.pins:
+            return "pinned"
         return "irqs" if cpu.irqs_off else "preempt"
 
     def _say(self, kind: str, lines: list[str]) -> None:

@@ -30,6 +30,8 @@ def page_fault(k: Kernel, address: int, n: int, *, write: bool, origin: Allocati
     """Nothing is mapped at ``address`` that kernel code may touch in this way: report and end the task."""
     stack = k.capture()
     fault = _classify(k, address, origin)
+    if kind := getattr(origin, "fault_kind", ""):
+        fault = fault._replace(kind=kind)
     headline, *lines = _oops(k, address, fault.code | X86_PF_WRITE * write)
     about = origin if origin is not None and origin.addr else None
     if fault.name and k.kasan.on:

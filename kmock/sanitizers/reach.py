@@ -38,6 +38,8 @@ def living(k: Kernel) -> list[Allocation]:
             found += owner.live()
     if "vmalloc" in k.__dict__:
         found += k.vmalloc.living()
+    if "percpu" in k.__dict__:
+        found += k.percpu.living()
     found.sort(key=_made)
     return found
 

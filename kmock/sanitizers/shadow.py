@@ -46,6 +46,9 @@ def shadow(k: Kernel, address: int) -> int:
     inside = address - owner.addr
     if owner.live and 0 <= inside < owner.size:
         return min(owner.size - inside, GRANULE) % GRANULE
+    if owner.area == "percpu":
+        # KASAN does not follow its allocator.
+        return 0
     if owner.area in _OUTSIDE:
         return _OUTSIDE[owner.area]
     if owner.live:

@@ -54,6 +54,11 @@ def interrupt_after_reset(kernel: Kernel, module: Module) -> None:
     kernel.raise_irq(IRQ)
 
 
+def interrupt_after_write(kernel: Kernel, module: Module) -> None:
+    use("/dev/tally", ("write", b"x"))(kernel, module)
+    kernel.raise_irq(IRQ)
+
+
 def no_memory(kernel: Kernel, module: Module) -> None:
     process = kernel.user()
     kernel.faults.fail_nth(1)
@@ -64,6 +69,7 @@ def no_memory(kernel: Kernel, module: Module) -> None:
 BUGS = {
     "double_free": Bug("slab-double-free", use("/dev/twice", ("ioctl", RESET))),
     "infoleak_to_user": Bug("infoleak-padding", use("/dev/status", ("read", 64))),
+    "irq_unsafe_counter": Bug("percpu-irq-unsafe", interrupt_after_write),
     "kfree_of_pages": Bug("kfree-of-page", use("/dev/pages")),
     "leak_on_error_path": Bug("leak-on-error-path", loads=False),
     "missing_unlock_on_error": Bug("lock-held-at-return", use("/dev/locked", ("write", b"x" * 100))),

@@ -29,6 +29,15 @@ from kmock.linux.irqflags import irqs_disabled, local_irq_disable, local_irq_ena
 from kmock.linux.kernel import might_sleep, non_block_end, non_block_start
 from kmock.linux.kthread import kthread_run
 from kmock.linux.mutex import DEFINE_MUTEX, mutex_lock, mutex_unlock
+from kmock.linux.percpu import (
+    DEFINE_PER_CPU,
+    alloc_percpu,
+    alloc_percpu_gfp,
+    free_percpu,
+    get_cpu_var,
+    put_cpu_var,
+    this_cpu_ptr,
+)
 from kmock.linux.preempt import (
     in_atomic,
     in_hardirq,
@@ -816,6 +825,49 @@ def softirq_leaves_preemption_off(k, s):
         preempt_disable()
 
 
+# -- per-CPU memory ---------------------------------------------------------------------------------------------------
+
+
+@scenario("context.this-cpu-ptr-preemptible")
+def this_copy_while_preemptible(k, s):
+    this_cpu_ptr(DEFINE_PER_CPU(int, "pcv")).value += 1
+
+
+@scenario("context.get-cpu-var-ok")
+def get_and_put(k, s):
+    variable = DEFINE_PER_CPU(int, "pcv")
+    get_cpu_var(variable).value += 1
+    put_cpu_var(variable)
+
+
+def percpu_under_spinlock(s, allocate):
+    lock = DEFINE_SPINLOCK("cx_lock")
+    spin_lock(lock)
+    p = allocate()
+    s.check("returned", p)
+    free_percpu(p)
+    spin_unlock(lock)
+
+
+@scenario("context.spin-alloc-percpu")
+def alloc_percpu_under_spinlock(k, s):
+    percpu_under_spinlock(s, lambda: alloc_percpu(int))
+
+
+@scenario("context.spin-alloc-percpu-atomic")
+def alloc_percpu_atomic_under_spinlock(k, s):
+    percpu_under_spinlock(s, lambda: alloc_percpu_gfp(int, gfp.GFP_ATOMIC))
+
+
+@scenario("context.spin-free-percpu")
+def free_percpu_under_spinlock(k, s):
+    p = alloc_percpu(int)
+    lock = DEFINE_SPINLOCK("cx_lock")
+    spin_lock(lock)
+    free_percpu(p)
+    spin_unlock(lock)
+
+
 # -- later ------------------------------------------------------------------------------------------------------------
 
 pending("context.matrix-tasklet", "needs tasklets: most of what it records follows from lockdep noise and dying")
@@ -825,11 +877,6 @@ pending("context.irqoff-leak-work", "needs workqueues")
 pending("context.preempt-leak-work", "needs workqueues")
 pending("context.preempt-leak-timer", "needs timers")
 pending("context.spin-del-timer-sync", "needs timers")
-pending("context.this-cpu-ptr-preemptible", "needs per-CPU variables")
-pending("context.get-cpu-var-ok", "needs per-CPU variables")
-pending("context.spin-alloc-percpu", "needs per-CPU variables")
-pending("context.spin-alloc-percpu-atomic", "needs per-CPU variables")
-pending("context.spin-free-percpu", "needs per-CPU variables")
 pending("context.spin-mempool-alloc-nowait", "needs mempools")
 pending("context.spin-vm-map-ram", "needs vm_map_ram")
 pending("context.spin-ioremap", "needs ioremap")

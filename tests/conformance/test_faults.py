@@ -20,6 +20,7 @@ from kmock.linux.gfp import (
     free_pages,
 )
 from kmock.linux.mm import is_vmalloc_addr
+from kmock.linux.percpu import __alloc_percpu_gfp, free_percpu
 from kmock.linux.slab import (
     kfree,
     kmalloc,
@@ -47,7 +48,6 @@ from tests.conformance.replay import pending, scenario
 DEBUGFS = "/sys/kernel/debug"
 FAIL_NTH = "/proc/self/task/{tid}/fail-nth"
 
-pending("context.failslab-percpu", "needs alloc_percpu")
 pending("context.fault-mempool", "needs mempools")
 
 
@@ -116,6 +116,10 @@ def calls():
             lambda i: kmem_cache_alloc(cache200, GFP_KERNEL) if i % 2 else kmalloc(64, GFP_KERNEL),
             lambda p, i: kmem_cache_free(cache200, p) if i % 2 else kfree(p),
         ),
+        "20 x __alloc_percpu_gfp(8, 8, GFP_KERNEL)": (
+            lambda i: __alloc_percpu_gfp(8, 8, GFP_KERNEL),
+            lambda p, i: free_percpu(p),
+        ),
         "20 x kvmalloc(64, GFP_KERNEL)": (lambda i: kvmalloc(64, GFP_KERNEL), lambda p, i: kvfree(p)),
         "20 x kvmalloc(20000, GFP_KERNEL)": (lambda i: kvmalloc(20000, GFP_KERNEL), lambda p, i: kvfree(p)),
         "20 x __vmalloc(4096, GFP_KERNEL)": (lambda i: __vmalloc(4096, GFP_KERNEL), lambda p, i: vfree(p)),
@@ -171,7 +175,7 @@ def of_steps(word):
     return [r.id for r in recorded("faults").values() if any(word in step for step in r.steps)]
 
 
-TWENTY = [id for id in of_steps("20 x") + of_steps("20 calls") if "attr-table" not in id and "percpu" not in id]
+TWENTY = [id for id in of_steps("20 x") + of_steps("20 calls") if "attr-table" not in id]
 PLAIN = [id for id in TWENTY if "kmemleak-on" not in id and "fail-page-vmalloc" not in id]
 scenario(*PLAIN, boot={"kmemleak": False})(repeated)
 

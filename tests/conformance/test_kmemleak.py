@@ -18,6 +18,7 @@ from kmock.linux.kmemleak import (
     kmemleak_not_leak,
     kmemleak_scan_area,
 )
+from kmock.linux.percpu import DEFINE_PER_CPU, alloc_percpu, per_cpu, per_cpu_ptr
 from kmock.linux.slab import (
     SLAB_NOLEAKTRACE,
     kfree,
@@ -351,6 +352,29 @@ def refused(k, text, number=None):
     return 0
 
 
-for id in ("leak-percpu", "leak-percpu-reference", "leak-dyn-percpu-reference"):
-    pending(f"context.{id}", "needs per-CPU variables")
+@scenario("context.leak-percpu")
+def leak_percpu(k, s):
+    look(k, s, a=int(alloc_percpu(u64)))
+
+
+@scenario("context.leak-percpu-reference")
+def leak_percpu_reference(k, s):
+    variable = DEFINE_PER_CPU(Ptr, "leak_pcpu_ref")
+    a = kzalloc(64, GFP_KERNEL)
+    per_cpu(variable, 2).value = a
+    address = int(a)
+    del a
+    look(k, s, a=address)
+
+
+@scenario("context.leak-dyn-percpu-reference")
+def leak_dynamic_percpu_reference(k, s):
+    roots = [alloc_percpu(Ptr)]
+    a = kzalloc(64, GFP_KERNEL)
+    per_cpu_ptr(roots[0], 1).value = a
+    address = int(a)
+    del a
+    look(k, s, a=address, pc=int(roots[0]))
+
+
 pending("context.leak-mempool", "needs mempools")

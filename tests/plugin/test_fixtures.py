@@ -33,6 +33,20 @@ def test_user_is_a_process(kernel, user):
     assert type(user).__name__ == "Process"
 
 
+def test_percpu_is_a_number_for_every_processor(kernel, percpu):
+    from kmock.linux.percpu import per_cpu_ptr, this_cpu_inc
+
+    this_cpu_inc(percpu)
+    assert [per_cpu_ptr(percpu, cpu).value for cpu in range(2)] == [1, 0]
+
+
+def test_percpu_may_be_freed_by_the_test(percpu):
+    from kmock.linux.percpu import free_percpu
+
+    free_percpu(percpu)
+    assert not percpu.origin.live
+
+
 def test_types_are_exported_for_annotations():
     for name in types.__all__:
         assert isinstance(getattr(types, name), type)

@@ -1,0 +1,174 @@
+"""``<linux/percpu.h>``: memory that every processor has a copy of.
+
+``alloc_percpu(u64)`` takes the type, and what it returns is no memory's address: ``per_cpu_ptr(p, cpu)`` is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kmock.linux._api import Sleeps, api
+from kmock.linux._header import header_getattr
+from kmock.linux.percpu_defs import (
+    DECLARE_PER_CPU,
+    DEFINE_PER_CPU,
+    __this_cpu_add,
+    __this_cpu_add_return,
+    __this_cpu_and,
+    __this_cpu_cmpxchg,
+    __this_cpu_dec,
+    __this_cpu_dec_return,
+    __this_cpu_inc,
+    __this_cpu_inc_return,
+    __this_cpu_or,
+    __this_cpu_read,
+    __this_cpu_sub,
+    __this_cpu_sub_return,
+    __this_cpu_write,
+    __this_cpu_xchg,
+    get_cpu_ptr,
+    get_cpu_var,
+    per_cpu,
+    per_cpu_ptr,
+    put_cpu_ptr,
+    put_cpu_var,
+    raw_cpu_add,
+    raw_cpu_add_return,
+    raw_cpu_and,
+    raw_cpu_cmpxchg,
+    raw_cpu_dec,
+    raw_cpu_dec_return,
+    raw_cpu_inc,
+    raw_cpu_inc_return,
+    raw_cpu_or,
+    raw_cpu_ptr,
+    raw_cpu_read,
+    raw_cpu_sub,
+    raw_cpu_sub_return,
+    raw_cpu_write,
+    raw_cpu_xchg,
+    this_cpu_add,
+    this_cpu_add_return,
+    this_cpu_and,
+    this_cpu_cmpxchg,
+    this_cpu_dec,
+    this_cpu_dec_return,
+    this_cpu_inc,
+    this_cpu_inc_return,
+    this_cpu_or,
+    this_cpu_ptr,
+    this_cpu_read,
+    this_cpu_sub,
+    this_cpu_sub_return,
+    this_cpu_write,
+    this_cpu_xchg,
+)
+from kmock.linux.smp import get_cpu, num_online_cpus, put_cpu, raw_smp_processor_id, smp_processor_id
+from kmock.mm import percpu_misuse, percpu_var
+from kmock.mm.gfp import GFP_KERNEL
+from kmock.mm.percpu import MIN_UNIT_SIZE as PCPU_MIN_UNIT_SIZE
+
+if TYPE_CHECKING:
+    from kmock.lang.ptr import Ptr
+    from kmock.machine import Kernel
+    from kmock.mm.percpu_var import Cookie
+
+
+@api(since="2.6.0", sleeps=Sleeps.ALWAYS, undo="free_percpu", fails=True, sleeper="percpu-alloc-atomic")
+def alloc_percpu(k: Kernel, type: Any) -> Cookie:
+    """Allocate a zeroed object of ``type`` for every processor; NULL without memory."""
+    return percpu_var.alloc(k, type, GFP_KERNEL, "alloc_percpu")
+
+
+@api(since="3.18", sleeps=Sleeps.GFP, undo="free_percpu", fails=True, sleeper="percpu-alloc-atomic")
+def alloc_percpu_gfp(k: Kernel, type: Any, gfp: int) -> Cookie:
+    """``alloc_percpu()`` with gfp flags: one that may not sleep finds only what has pages already."""
+    return percpu_var.alloc(k, type, gfp, "alloc_percpu_gfp")
+
+
+@api(since="2.6.0", sleeps=Sleeps.ALWAYS, undo="free_percpu", fails=True, sleeper="percpu-alloc-atomic")
+def __alloc_percpu(k: Kernel, size: int, align: int) -> Ptr:
+    """Allocate ``size`` zeroed bytes for every processor, at most PCPU_MIN_UNIT_SIZE, aligned to at most a page."""
+    return percpu_var.alloc_bytes(k, size, align, GFP_KERNEL, "__alloc_percpu")
+
+
+@api(since="3.18", sleeps=Sleeps.GFP, undo="free_percpu", fails=True, sleeper="percpu-alloc-atomic")
+def __alloc_percpu_gfp(k: Kernel, size: int, align: int, gfp: int) -> Ptr:
+    """``__alloc_percpu()`` with gfp flags."""
+    return percpu_var.alloc_bytes(k, size, align, gfp, "__alloc_percpu_gfp")
+
+
+@api(since="2.6.0")
+def free_percpu(k: Kernel, ptr: Any) -> None:
+    """Give back what alloc_percpu() returned; NULL is nothing to do."""
+    percpu_misuse.free(k, percpu_var.resolve(k, ptr))
+
+
+__getattr__ = header_getattr(
+    __name__, {"__alloc_reserved_percpu", "is_kernel_percpu_address", "per_cpu_ptr_to_phys", "pcpu_alloc_size"}
+)
+__all__ = [
+    "DECLARE_PER_CPU",
+    "DEFINE_PER_CPU",
+    "PCPU_MIN_UNIT_SIZE",
+    "__alloc_percpu",
+    "__alloc_percpu_gfp",
+    "__this_cpu_add",
+    "__this_cpu_add_return",
+    "__this_cpu_and",
+    "__this_cpu_cmpxchg",
+    "__this_cpu_dec",
+    "__this_cpu_dec_return",
+    "__this_cpu_inc",
+    "__this_cpu_inc_return",
+    "__this_cpu_or",
+    "__this_cpu_read",
+    "__this_cpu_sub",
+    "__this_cpu_sub_return",
+    "__this_cpu_write",
+    "__this_cpu_xchg",
+    "alloc_percpu",
+    "alloc_percpu_gfp",
+    "free_percpu",
+    "get_cpu",
+    "get_cpu_ptr",
+    "get_cpu_var",
+    "num_online_cpus",
+    "per_cpu",
+    "per_cpu_ptr",
+    "put_cpu",
+    "put_cpu_ptr",
+    "put_cpu_var",
+    "raw_cpu_add",
+    "raw_cpu_add_return",
+    "raw_cpu_and",
+    "raw_cpu_cmpxchg",
+    "raw_cpu_dec",
+    "raw_cpu_dec_return",
+    "raw_cpu_inc",
+    "raw_cpu_inc_return",
+    "raw_cpu_or",
+    "raw_cpu_ptr",
+    "raw_cpu_read",
+    "raw_cpu_sub",
+    "raw_cpu_sub_return",
+    "raw_cpu_write",
+    "raw_cpu_xchg",
+    "raw_smp_processor_id",
+    "smp_processor_id",
+    "this_cpu_add",
+    "this_cpu_add_return",
+    "this_cpu_and",
+    "this_cpu_cmpxchg",
+    "this_cpu_dec",
+    "this_cpu_dec_return",
+    "this_cpu_inc",
+    "this_cpu_inc_return",
+    "this_cpu_or",
+    "this_cpu_ptr",
+    "this_cpu_read",
+    "this_cpu_sub",
+    "this_cpu_sub_return",
+    "this_cpu_write",
+    "this_cpu_xchg",
+]

@@ -1,0 +1,8 @@
+from kmock.linux.percpu import alloc_percpu
+from kmock.linux.slab import kfree
+from kmock.linux.types import u64
+
+
+def program(k):
+    hits = alloc_percpu(u64)
+    kfree(hits)  # here

@@ -1,0 +1,7 @@
+from kmock.linux.percpu import alloc_percpu, free_percpu, per_cpu_ptr
+from kmock.linux.types import u64
+
+
+def program(k):
+    hits = alloc_percpu(u64)
+    free_percpu(per_cpu_ptr(hits, 0))  # here

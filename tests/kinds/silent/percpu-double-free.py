@@ -1,0 +1,9 @@
+from kmock.linux.percpu import alloc_percpu, free_percpu
+from kmock.linux.types import NULL, u64
+
+
+def program(k):
+    hits = alloc_percpu(u64)
+    free_percpu(hits)
+    hits = NULL
+    free_percpu(hits)
