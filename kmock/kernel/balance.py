@@ -67,6 +67,7 @@ def call_atomic(k: Kernel, function: Any, arg: Any, complaint: Callable[[int, in
         elif cpu.irqs_off:
             _unbalanced(k, "irqs-left-disabled", "", [f"{function.__name__}() returned with interrupts off"])
     finally:
+        del task.held[held:]
         cpu.preempt_count, cpu.irqs_off, task.rcu_depth = entered, False, depth
 
 

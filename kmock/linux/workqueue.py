@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kmock.kernel.workqueue import (
+from kmock.kernel.work import (
     SIZEOF_WORKQUEUE,
     WORK_CPU_UNBOUND,
     WQ_CPU_INTENSIVE,

@@ -36,7 +36,7 @@ def freed_active(
     if kind == "free-active-object" and cache is not None and not cache.is_kmalloc:
         kind = "cache-free-dirty-timer"
     shown = k.kasan.info(allocation, allocation.addr) if allocation is not None else None
-    complain(k, kind, "free active", type, function, about, {"armed": armed_at}, object=shown)
+    complain(k, kind, "free active", type, function, about, {"armed": armed_at} if armed_at else None, object=shown)
 
 
 def name(function: Any) -> str:
