@@ -46,13 +46,19 @@ if TYPE_CHECKING:
     from kmock.fs.misc import MiscDevices
     from kmock.kernel.balance import Balance
     from kmock.kernel.contracts import Contracts
+    from kmock.kernel.hrtimer import HrTimers
     from kmock.kernel.image import Image
     from kmock.kernel.irq import Irqs
+    from kmock.kernel.irq_work import IrqWorks
     from kmock.kernel.list import Lists
     from kmock.kernel.module import Module, Modules
     from kmock.kernel.rcu import Rcu
     from kmock.kernel.sched import Scheduler
+    from kmock.kernel.softirq import Softirqs
     from kmock.kernel.stack import KernelStacks
+    from kmock.kernel.tasklet import Tasklets
+    from kmock.kernel.timer import Timers
+    from kmock.kernel.workqueue import Workqueues
     from kmock.lang.ptr import Ptr
     from kmock.mm.kfree_rcu import KfreeRcu
     from kmock.mm.page_alloc import PageAllocator
@@ -156,6 +162,18 @@ class Kernel(Panic):
     """Grace periods."""
     irqs: Subsystem[Irqs] = Subsystem("kernel.irq:Irqs")
     """Interrupt lines."""
+    softirqs: Subsystem[Softirqs] = Subsystem("kernel.softirq:Softirqs")
+    """Work that interrupts leave for later."""
+    tasklets: Subsystem[Tasklets] = Subsystem("kernel.tasklet:Tasklets")
+    """Small functions that run as softirqs."""
+    timers: Subsystem[Timers] = Subsystem("kernel.timer:Timers")
+    """Timers in jiffies."""
+    hrtimers: Subsystem[HrTimers] = Subsystem("kernel.hrtimer:HrTimers")
+    """Timers in nanoseconds."""
+    workqueues: Subsystem[Workqueues] = Subsystem("kernel.workqueue:Workqueues")
+    """Work for process context."""
+    irq_works: Subsystem[IrqWorks] = Subsystem("kernel.irq_work:IrqWorks")
+    """Work for hard interrupt context."""
     kmsan: Subsystem[Kmsan] = Subsystem("sanitizers.kmsan:Kmsan")
     """Uninitialised memory."""
     kmemleak: Subsystem[Kmemleak] = Subsystem("sanitizers.kmemleak:Kmemleak")
@@ -227,6 +245,8 @@ class Kernel(Panic):
     def halt(self, spare: Collection[object] = ()) -> None:
         """Let processes exit and unload modules, all but those to ``spare``; the last to come goes first."""
         with suppress(ReportedError):
+            if "workqueues" in vars(self):
+                self.workqueues.settle()
             for process in self.processes[::-1]:
                 if process not in spare:
                     process.exit()

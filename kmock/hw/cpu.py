@@ -23,7 +23,18 @@ NMI_MASK = 0xF00000
 class Cpu:
     """One processor. ``preempt_count`` has the layout of ``include/linux/preempt.h``."""
 
-    __slots__ = ("id", "irq_waiting", "irqs_off", "node", "own", "preempt_count", "section", "sections", "task")
+    __slots__ = (
+        "id",
+        "irq_waiting",
+        "irqs_off",
+        "node",
+        "own",
+        "preempt_count",
+        "section",
+        "sections",
+        "softirq_pending",
+        "task",
+    )
 
     def __init__(self, id: int, node: int, task: Task) -> None:
         self.id = id
@@ -35,6 +46,8 @@ class Cpu:
         self.irqs_off = False
         self.irq_waiting = False
         """Whether an interrupt was raised while they were off."""
+        self.softirq_pending = 0
+        """Bit ``n`` is set while softirq ``n`` is raised (``local_softirq_pending()``)."""
         self.section = 0
         """Serial number of the atomic section: two reports from one section share a cause."""
         self.sections = 0

@@ -6,12 +6,12 @@ softirqs (``kernel/softirq.c``) and threads; here the end of an interrupt and of
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kmock.hw.cpu import HARDIRQ_MASK, PREEMPT_OFFSET, SOFTIRQ_MASK
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from kmock.hw.cpu import Cpu
     from kmock.kernel.held import Held
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 TASKLET_SOFTIRQ = 6
 _EXIT_PLACE = "include/linux/cgroup-defs.h:771"
+_WORK_PLACE = "kernel/workqueue.c:2318"
 
 
 def check_interrupt(k: Kernel, task: Task, entered: int, held: int) -> None:
@@ -42,6 +43,68 @@ def check_interrupt(k: Kernel, task: Task, entered: int, held: int) -> None:
         lines = []
     stacks = {"access": _blame(k, task)}
     k.report(imbalance(task), headline, lines=lines, stacks=stacks, key=("imbalance", cpu.id, cpu.section))
+
+
+def call_atomic(k: Kernel, function: Any, arg: Any, complaint: Callable[[int, int], tuple[str, list[str]]]) -> None:
+    """Call ``function(arg)`` of a timer or tasklet. What it leaves behind is reported and put right.
+
+    ``complaint`` makes headline and lines of preempt_count before and after.
+    """
+    cpu = k.cpu
+    task = cpu.task
+    cpu.sections += 1
+    cpu.section = cpu.sections
+    entered, held, depth = cpu.preempt_count, len(task.held), task.rcu_depth
+    try:
+        function(arg)
+        headline, lines = complaint(entered, cpu.preempt_count)
+        if len(task.held) > held:
+            _held_at_return(k, task, task.held[held:], headline if cpu.preempt_count != entered else "", lines)
+        elif cpu.preempt_count != entered:
+            _unbalanced(k, "preempt-imbalance", headline, lines)
+        elif task.rcu_depth != depth:
+            _unbalanced(k, "rcu-unbalanced", "", [f"{function.__name__}() left rcu_read_lock() {task.rcu_depth} deep"])
+        elif cpu.irqs_off:
+            _unbalanced(k, "irqs-left-disabled", "", [f"{function.__name__}() returned with interrupts off"])
+    finally:
+        del task.held[held:]
+        cpu.preempt_count, cpu.irqs_off, task.rcu_depth = entered, False, depth
+
+
+def check_work(k: Kernel, function: Any) -> None:
+    """A work item's function returned to its worker (``process_one_work()``)."""
+    cpu = k.cpu
+    task = cpu.task
+    count = cpu.preempt_count
+    last = getattr(function, "__name__", "function")
+    leaked = [
+        f"BUG: workqueue leaked lock or atomic: {task.comm}/0x{count:08x}/{task.pid}",
+        f"     last function: {last}",
+    ]
+    if task.held:
+        _held_at_return(k, task, task.held, leaked[0], leaked[1:])
+    elif count:
+        sleeping = k.atomic_sleep.invalid_context(_WORK_PLACE)
+        scheduling = f"BUG: scheduling while atomic: {task!r}/0x{count + PREEMPT_OFFSET:08x}"
+        _unbalanced(k, "preempt-imbalance", leaked[0], [*leaked[1:], *sleeping, scheduling])
+    elif task.rcu_depth:
+        _unbalanced(k, "rcu-unbalanced", leaked[0], leaked[1:])
+    elif cpu.irqs_off:
+        headline, *lines = k.atomic_sleep.invalid_context(_WORK_PLACE)
+        _unbalanced(k, "irqs-left-disabled", headline, lines)
+    _put_right(cpu)
+
+
+def _unbalanced(k: Kernel, kind: str, headline: str, lines: list[str]) -> None:
+    stack = _blame(k, k.current)
+    k.report(
+        kind,
+        headline or f"BUG: kmock: {kind} in {k.symbol(stack)}",
+        lines=lines,
+        stacks={"access": stack},
+        key=("imbalance", k.cpu.id, k.cpu.section),
+        taint="W",
+    )
 
 
 def check_syscall_exit(k: Kernel, number: int) -> None:
@@ -215,11 +278,12 @@ def _held_at_user_return(k: Kernel, task: Task) -> None:
     )
 
 
-def _held_at_return(k: Kernel, task: Task, held: Sequence[Held]) -> None:
+def _held_at_return(k: Kernel, task: Task, held: Sequence[Held], headline: str = "", lines: Sequence[str] = ()) -> None:
+    said = lines or [f"an interrupt handler of {task!r} returned with a lock still held"]
     k.report(
         "lock-held-at-return",
-        f"BUG: kmock: lock-held-at-return in {held[0].place}",
-        lines=[f"an interrupt handler of {task!r} returned with a lock still held", *k.lockdep.held_lines(task)],
+        headline or f"BUG: kmock: lock-held-at-return in {held[0].place}",
+        lines=[*said, *k.lockdep.held_lines(task)],
         stacks=_taken(held),
         key=("held", held[0].lock),
         object=k.lockdep.info(held[0].lock),

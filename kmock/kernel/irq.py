@@ -8,8 +8,11 @@ from kmock.hw.cpu import HARDIRQ_MASK, NMI_MASK, SOFTIRQ_MASK
 from kmock.kernel import kthread, preempt
 from kmock.kernel.hang import Wait
 from kmock.kernel.task import TASK_INTERRUPTIBLE, TASK_RUNNING
+from kmock.sanitizers.leftovers import Registration
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from kmock.kernel.task import Task
     from kmock.machine import Kernel
     from kmock.sanitizers.object import Allocation
@@ -63,7 +66,7 @@ class Line:
 class Irqs:
     """The interrupt lines of one kernel."""
 
-    __slots__ = ("_waiting", "enabled_at", "handling", "kernel", "lines")
+    __slots__ = ("_local", "_waiting", "enabled_at", "handling", "kernel", "lines")
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
@@ -74,6 +77,8 @@ class Irqs:
         """Where a handler turned interrupts on."""
         self._waiting: dict[int, list[int]] = {}
         """Lines raised while their processor had interrupts off, by processor."""
+        self._local: dict[int, list[Callable[[], None]]] = {}
+        """The same for what the processors' own interrupts are to do."""
 
     # -- setting up ---------------------------------------------------------------------------------
 
@@ -185,6 +190,13 @@ class Irqs:
         line = self.lines.get(irq)
         return list(line.actions) if line is not None else []
 
+    def registrations(self) -> Iterator[Registration]:
+        """The handlers that are on their lines."""
+        for irq, line in self.lines.items():
+            for action in line.actions:
+                name = getattr(action.handler or action.thread_fn, "__name__", "handler")
+                yield Registration(f"handler {name}() of interrupt {irq}", action.stack, "free_irq", "irq-leak")
+
     # -- the interrupt ------------------------------------------------------------------------------
 
     def raise_irq(self, irq: int) -> None:
@@ -219,9 +231,26 @@ class Irqs:
     def deliver_waiting(self) -> None:
         """Interrupts are on again on this processor: what was raised meanwhile comes in."""
         k = self.kernel
-        k.cpu.irq_waiting = False
-        for irq in self._waiting.pop(k.cpu.id, []):
+        cpu = k.cpu
+        cpu.irq_waiting = False
+        for action in self._local.pop(cpu.id, []):
+            self.raise_local(cpu.id, action)
+        for irq in self._waiting.pop(cpu.id, []):
             self.raise_irq(irq)
+
+    def raise_local(self, cpu: int, action: Callable[[], None]) -> None:
+        """An interrupt of processor ``cpu`` alone, by its timer or from one processor to another.
+
+        ``action()`` runs in hard interrupt context, at once or when the processor has interrupts on.
+        """
+        k = self.kernel
+        with k.softirqs.interrupted(cpu):
+            if k.cpu.irqs_off:
+                self._local.setdefault(cpu, []).append(action)
+                k.cpu.irq_waiting = True
+            else:
+                with preempt.hardirq(k):
+                    action()
 
     def _handle(self, action: Action) -> None:
         """``__handle_irq_event_percpu()``."""

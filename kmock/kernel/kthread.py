@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kmock.machine import Kernel
+    from kmock.stack import Stack
 
 TASK_COMM_LEN = 16
 _EINTR = 4
@@ -21,7 +22,7 @@ _EINTR = 4
 class Thread:
     """``struct kthread``."""
 
-    __slots__ = ("data", "done", "function", "result", "should_park", "should_stop", "started", "waiters")
+    __slots__ = ("data", "done", "function", "made_at", "result", "should_park", "should_stop", "started", "waiters")
 
     def __init__(self, function: Callable[[Any], int | None], data: Any) -> None:
         self.function = function
@@ -31,6 +32,8 @@ class Thread:
         self.started = False
         self.done = False
         self.result = 0
+        self.made_at: Stack = ()
+        """Where a driver made it."""
         self.waiters: list[Task] = []
         """Tasks in ``kthread_stop()``."""
 

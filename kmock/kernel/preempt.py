@@ -96,6 +96,8 @@ def local_bh_enable(k: Kernel) -> None:
         k.warn("bh-imbalance", at, "__local_bh_enable_ip", key=(cpu.id, cpu.section))
     if cpu.preempt_count & (SOFTIRQ_MASK & ~SOFTIRQ_OFFSET):
         cpu.preempt_count -= SOFTIRQ_DISABLE_OFFSET
+        if cpu.softirq_pending:
+            k.softirqs.leave()
     else:
         underflow(k, "bh-imbalance")
 
@@ -262,11 +264,22 @@ def hardirq(k: Kernel) -> Iterator[None]:
     """Run the block as a hard interrupt handler: ``irq_enter()`` to ``irq_exit()``, interrupts off."""
     with _interrupt(k, HARDIRQ_OFFSET, irqs_off=True):
         yield
+    if k.cpu.softirq_pending:
+        k.softirqs.leave()
 
 
 @contextmanager
 def softirq(k: Kernel) -> Iterator[None]:
-    """Run the block as a softirq handler, interrupts on."""
+    """Run the block as a softirq handler, interrupts on; what it raised is served after it."""
+    with serving_softirq(k):
+        yield
+    if k.cpu.softirq_pending:
+        k.softirqs.leave()
+
+
+@contextmanager
+def serving_softirq(k: Kernel) -> Iterator[None]:
+    """Run the block as one softirq handler of several."""
     with _interrupt(k, SOFTIRQ_OFFSET, irqs_off=False):
         yield
 

@@ -14,6 +14,7 @@ from kmock.kernel.held import Held, Lock
 from kmock.kernel.task import TASK_UNINTERRUPTIBLE, Task
 from kmock.kernel.time import next_tick
 from kmock.lang.struct import as_ptr
+from kmock.sanitizers import debug_objects
 from kmock.stack import capture, user_frames
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from kmock.hw.cpu import Cpu
     from kmock.machine import Kernel
+    from kmock.sanitizers.object import Allocation
 
 _PLUGIN = "kernel/rcu/tree_plugin.h:431"
 
@@ -49,6 +51,11 @@ class rcu_head:
     def __init__(self) -> None:
         self.func: Callable[[Any], object] | None = None
         """The callback while one is pending."""
+
+    def memory_freed(self, k: Kernel, allocation: Allocation | None) -> None:
+        """The memory that it lies in is being freed."""
+        if self.func is not None:
+            debug_objects.freed_active(k, allocation, "free-active-object", "rcu_head", self.func, self, ())
 
 
 class Grace:

@@ -16,10 +16,11 @@ from kmock.current import current
 from kmock.kernel.hang import Wait, cycle_through, deadlock, hang_report
 from kmock.kernel.task import TASK_DEAD, TASK_INTERRUPTIBLE, TASK_NORMAL, TASK_RUNNING, TASK_UNINTERRUPTIBLE, Task
 from kmock.kernel.time import MAX_SCHEDULE_TIMEOUT, NSEC_PER_SEC, Timeouts, next_tick
+from kmock.sanitizers.leftovers import Registration
 from kmock.stack import capture
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from kmock.machine import Kernel
 
@@ -103,6 +104,9 @@ class Scheduler:
     def park(self, wait: Wait) -> None:
         """Run others until somebody calls ``unpark()``; Deadlock in the test's code if nobody ever can."""
         task = self.kernel.current
+        if not task.pid:
+            self._idle_waits(task, wait)
+            return
         task.blocked_since = self.kernel.clock.now
         task.wait = wait
         self.blocked[task] = wait
@@ -118,11 +122,18 @@ class Scheduler:
     def give_way(self) -> None:
         """Let others run that can; where there is nobody, a little time passes."""
         task = self.kernel.current
-        if self._queue:
+        if self._queue and task.pid:
             self._queue.append(task)
             self._switch_away(task)
         else:
             self.spend(YIELD_NSECS)
+
+    def _idle_waits(self, task: Task, wait: Wait) -> None:
+        """A handler that interrupted the idle task is to sleep: no other task can go on meanwhile."""
+        if wait.alarm is None:
+            raise deadlock(self.kernel, hang_report(self.kernel, [task]))
+        self.spend(max(wait.alarm.when - self.kernel.clock.now, 0))
+        task.state = TASK_RUNNING
 
     @property
     def somebody_waits(self) -> bool:
@@ -149,21 +160,22 @@ class Scheduler:
     def run(self) -> None:
         """Run tasks until all are idle. While one of them sleeps, time goes on to what is due."""
         until = self.kernel.clock.now + RUN_NSECS
-        self._drain()
+        self.drain()
         while self.blocked and self.timeouts.fire(until):
-            self._drain()
+            self.drain()
 
     def advance(self, seconds: float) -> None:
         """Move time on by ``seconds``, with all that is due on the way."""
         clock = self.kernel.clock
         until = clock.now + round(seconds * NSEC_PER_SEC)
-        self._drain()
+        self.drain()
         while self.timeouts.fire(until):
-            self._drain()
+            self.drain()
         clock.now = max(clock.now, until)
         self._look_for_hung_tasks()
 
-    def _drain(self) -> None:
+    def drain(self) -> None:
+        """Run tasks until nobody can without time going on."""
         task = self.kernel.current
         before, self._idle = self._idle, task
         try:
@@ -211,6 +223,12 @@ class Scheduler:
         task.state = TASK_UNINTERRUPTIBLE
         self.tasks[task.pid] = task
         self.blocked[task] = Wait("to be woken for the first time")
+
+    def registrations(self) -> Iterator[Registration]:
+        """The kernel threads that drivers made."""
+        for task in self.tasks.values():
+            if task.thread is not None and not task.thread.done:
+                yield Registration(f"thread {task!r}", task.thread.made_at, "kthread_stop", "kthread-left")
 
     def _emptiest_cpu(self) -> int:
         """The processor with the fewest tasks; the test's own has one more."""

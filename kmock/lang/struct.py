@@ -175,6 +175,9 @@ def offsetof(type: Any, member: str) -> int:
         if first not in layout.offsets:
             raise AttributeError(f"struct {type.__name__} has no member {first!r}: it has {', '.join(layout.offsets)}")
         inner, offset = type._fields[first].type, layout.offsets[first]
+    elif (members := getattr(type, "C_MEMBERS", None)) is not None:
+        # A kernel object that embeds others, such as a delayed_work.
+        offset, inner = members[first]
     else:
         inner, offset = dict(type._fields_)[first], getattr(type, first).offset
     return int(offset) + (offsetof(inner, rest) if rest else 0)
@@ -197,6 +200,10 @@ def python_container(inner: Any, type: type, member: str) -> Any:
     """Return the instance of a plain Python class whose attribute ``member`` is ``inner``."""
     import gc  # noqa: PLC0415 -- the rare way to a container that kmock did not lay out
 
+    outer, _, last = member.rpartition(".")
+    if outer:
+        between = next(r for r in gc.get_referrers(inner) if getattr(r, last, None) is inner)
+        return python_container(between, type, outer)
     for referrer in gc.get_referrers(inner):
         candidates = gc.get_referrers(referrer) if isinstance(referrer, dict) else (referrer,)
         for candidate in candidates:

@@ -99,9 +99,6 @@ NOT_BUILT: Final = {
     "seq_file": """
         seq_file seq_printf seq_read single_open
     """,
-    "timer": """
-        DEFINE_TIMER add_timer del_timer del_timer_sync mod_timer timer_list timer_setup
-    """,
     "vmalloc": """
         IOREMAP_MAX_ORDER VM_ALLOC VM_ALLOW_HUGE_VMAP VM_DEFER_KMEMLEAK VM_DMA_COHERENT VM_FLUSH_RESET_PERMS
         VM_IOREMAP VM_KASAN VM_MAP VM_MAP_PUT_PAGES VM_NO_GUARD VM_UNINITIALIZED VM_UNLIST VM_USERMAP
@@ -112,10 +109,6 @@ NOT_BUILT: Final = {
         vm_area_register_early vm_map_ram vm_struct vm_unmap_aliases vm_unmap_ram vmalloc_32 vmalloc_32_user
         vmalloc_array vmalloc_exec vmalloc_huge vmalloc_init vmalloc_sync_all vmalloc_user vmap vmlist
         vmlist_lock vread vunmap vwrite
-    """,
-    "workqueue": """
-        DECLARE_WORK INIT_DELAYED_WORK INIT_WORK alloc_workqueue cancel_work_sync delayed_work
-        destroy_workqueue flush_work queue_work schedule_work work_struct
     """,
     "writeback": """
         balance_dirty_pages_ratelimited balance_dirty_pages_ratelimited_nr generic_writepages

@@ -5,6 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kmock.kernel.irq import IRQ_HANDLED, IRQ_NONE, IRQ_WAKE_THREAD, IRQF_ONESHOT, IRQF_SHARED
+from kmock.kernel.softirq import (
+    BLOCK_SOFTIRQ,
+    HI_SOFTIRQ,
+    HRTIMER_SOFTIRQ,
+    NET_RX_SOFTIRQ,
+    NET_TX_SOFTIRQ,
+    TASKLET_SOFTIRQ,
+    TIMER_SOFTIRQ,
+)
+from kmock.kernel.tasklet import TASKLET_STATE_RUN, TASKLET_STATE_SCHED, tasklet_struct
+from kmock.lang.struct import container_of
 from kmock.linux._api import Sleeps, Where, api
 from kmock.linux._header import header_getattr
 from kmock.linux.bottom_half import (
@@ -53,6 +64,8 @@ from kmock.linux.irqflags import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kmock.machine import Kernel
 
 IRQF_TRIGGER_NONE = 0x0
@@ -123,16 +136,99 @@ def irq_set_affinity(k: Kernel, irq: int, cpu: int) -> int:
     return k.irqs.set_affinity(irq, cpu)
 
 
-__getattr__ = header_getattr(
-    __name__,
-    {
-        "tasklet_init", "tasklet_setup", "tasklet_schedule", "tasklet_hi_schedule", "tasklet_kill", "tasklet_disable",
-        "tasklet_enable", "DECLARE_TASKLET", "raise_softirq", "open_softirq", "tasklet_struct", "devm_request_irq",
-    },
-)  # fmt: skip
+# -- softirqs and tasklets ------------------------------------------------------------------------------
+
+
+@api(since="2.3.43")
+def open_softirq(k: Kernel, nr: int, action: Callable[[], object]) -> None:
+    """Have softirq ``nr`` served by ``action()``."""
+    k.softirqs.open(nr, action)
+
+
+@api(since="2.3.43", illegal=Where.NMI)
+def raise_softirq(k: Kernel, nr: int) -> None:
+    """Have softirq ``nr`` served on this processor soon."""
+    k.softirqs.raise_softirq(nr)
+
+
+def DECLARE_TASKLET(name: str, callback: Callable[[Any], object], *data: Any) -> tasklet_struct:
+    """Define a tasklet that calls ``callback(tasklet)``, or, given C's old third argument, ``callback(data)``."""
+    return tasklet_struct(callback, data=data[0], gets_data=True) if data else tasklet_struct(callback)
+
+
+def DECLARE_TASKLET_DISABLED(name: str, callback: Callable[[Any], object], *data: Any) -> tasklet_struct:
+    """``DECLARE_TASKLET()`` of one that is disabled."""
+    return tasklet_struct(callback, 1, data=data[0], gets_data=True) if data else tasklet_struct(callback, 1)
+
+
+def DECLARE_TASKLET_OLD(name: str, func: Callable[[Any], object]) -> tasklet_struct:
+    """Define a tasklet that calls ``func(0)``."""
+    return tasklet_struct(func, data=0, gets_data=True)
+
+
+def from_tasklet(type: Any, callback_tasklet: tasklet_struct, tasklet_fieldname: str) -> Any:
+    """Return the structure that a tasklet is a member of; ``type`` is what C takes from the variable."""
+    return container_of(callback_tasklet, type, tasklet_fieldname)
+
+
+@api(since="5.9")
+def tasklet_setup(k: Kernel, t: tasklet_struct, callback: Callable[[tasklet_struct], object]) -> None:
+    """Initialise a tasklet that will call ``callback(t)``."""
+    k.tasklets.setup(t, callback)
+
+
+@api(since="2.3.43")
+def tasklet_init(k: Kernel, t: tasklet_struct, func: Callable[[Any], object], data: Any) -> None:
+    """Initialise a tasklet that will call ``func(data)``."""
+    k.tasklets.setup(t, func, data=data, gets_data=True)
+
+
+@api(since="2.3.43")
+def tasklet_schedule(k: Kernel, t: tasklet_struct) -> None:
+    """Have a tasklet run on this processor soon; once, if it is scheduled already."""
+    k.tasklets.schedule(t)
+
+
+@api(since="2.3.43")
+def tasklet_hi_schedule(k: Kernel, t: tasklet_struct) -> None:
+    """``tasklet_schedule()`` before everything else."""
+    k.tasklets.schedule(t, HI_SOFTIRQ)
+
+
+@api(since="2.3.43", undo="tasklet_enable")
+def tasklet_disable_nosync(k: Kernel, t: tasklet_struct) -> None:
+    """Keep a tasklet from running; calls nest."""
+    k.tasklets.disable(t)
+
+
+@api(since="2.3.43", undo="tasklet_enable")
+def tasklet_disable(k: Kernel, t: tasklet_struct) -> None:
+    """Keep a tasklet from running, and wait for it if it does; calls nest."""
+    k.tasklets.disable(t)
+
+
+@api(since="2.3.43")
+def tasklet_enable(k: Kernel, t: tasklet_struct) -> None:
+    """Undo one ``tasklet_disable()``; if it was scheduled meanwhile it runs."""
+    k.tasklets.enable(t)
+
+
+@api(since="2.3.43", sleeps=Sleeps.ALWAYS)
+def tasklet_kill(k: Kernel, t: tasklet_struct) -> None:
+    """Wait until a tasklet has run; nobody may schedule it any more."""
+    k.tasklets.kill(t)
+
+
+__getattr__ = header_getattr(__name__, {"devm_request_irq", "devm_request_threaded_irq", "devm_free_irq"})
 __all__ = [
+    "BLOCK_SOFTIRQ",
+    "DECLARE_TASKLET",
+    "DECLARE_TASKLET_DISABLED",
+    "DECLARE_TASKLET_OLD",
     "HARDIRQ_MASK",
     "HARDIRQ_OFFSET",
+    "HI_SOFTIRQ",
+    "HRTIMER_SOFTIRQ",
     "IRQF_NOBALANCING",
     "IRQF_NO_SUSPEND",
     "IRQF_NO_THREAD",
@@ -148,6 +244,8 @@ __all__ = [
     "IRQ_NONE",
     "IRQ_RETVAL",
     "IRQ_WAKE_THREAD",
+    "NET_RX_SOFTIRQ",
+    "NET_TX_SOFTIRQ",
     "NMI_MASK",
     "NMI_OFFSET",
     "PREEMPT_MASK",
@@ -157,11 +255,16 @@ __all__ = [
     "SOFTIRQ_DISABLE_OFFSET",
     "SOFTIRQ_MASK",
     "SOFTIRQ_OFFSET",
+    "TASKLET_SOFTIRQ",
+    "TASKLET_STATE_RUN",
+    "TASKLET_STATE_SCHED",
+    "TIMER_SOFTIRQ",
     "disable_hardirq",
     "disable_irq",
     "disable_irq_nosync",
     "enable_irq",
     "free_irq",
+    "from_tasklet",
     "hardirq_count",
     "in_atomic",
     "in_hardirq",
@@ -184,14 +287,25 @@ __all__ = [
     "migrate_disable",
     "migrate_enable",
     "nmi_count",
+    "open_softirq",
     "preempt_count",
     "preempt_disable",
     "preempt_enable",
     "preempt_enable_no_resched",
     "preemptible",
+    "raise_softirq",
     "request_irq",
     "request_threaded_irq",
     "softirq_count",
     "synchronize_hardirq",
     "synchronize_irq",
+    "tasklet_disable",
+    "tasklet_disable_nosync",
+    "tasklet_enable",
+    "tasklet_hi_schedule",
+    "tasklet_init",
+    "tasklet_kill",
+    "tasklet_schedule",
+    "tasklet_setup",
+    "tasklet_struct",
 ]

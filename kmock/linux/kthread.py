@@ -27,7 +27,9 @@ def _name(namefmt: str, args: tuple[Any, ...]) -> str:
 def _create(k: Kernel, threadfn: Callable[[Any], int | None], data: Any, name: str, cpu: int | None = None) -> Any:
     if k.faults.active and k.faults.should_fail_kmalloc(SIZEOF_KTHREAD_CREATE_INFO):
         return ERR_PTR(-ENOMEM)
-    return kthread.create(k, threadfn, data, name, cpu)
+    task = kthread.create(k, threadfn, data, name, cpu)
+    task.thread.made_at = k.capture()
+    return task
 
 
 @api(since="2.6.4", sleeps=Sleeps.ALWAYS, illegal=Where.INTERRUPT, undo="kthread_stop", fails=True)

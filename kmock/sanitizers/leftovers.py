@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from kmock.machine import Kernel
     from kmock.stack import Frame, Stack
 
-SUBSYSTEMS = ("chrdevs", "misc", "classes")
+SUBSYSTEMS = (
+    "chrdevs", "misc", "classes", "irqs", "timers", "hrtimers", "tasklets", "workqueues", "sched",
+)  # fmt: skip
 """Attributes of the kernel that know of registrations; each has ``registrations()``."""
 
 LOOKS = 64
@@ -38,6 +40,9 @@ class Registration:
     stack: Stack
     """Where it was registered."""
     undo: str
+    kind: str = "registration-left"
+    headline: str = ""
+    """What the kernel says of it, where it says something."""
 
 
 class Leftovers:
@@ -57,10 +62,11 @@ class Leftovers:
         k = self.kernel
         for left in self._registrations():
             if module.image.owns(left.stack):
+                still = "registered" if left.kind == "registration-left" else "active"
                 k.report(
-                    "registration-left",
-                    f"BUG: kmock: registration-left in {module.name}",
-                    lines=[f"{left.what} is still registered after {when}"],
+                    left.kind,
+                    left.headline or f"BUG: kmock: {left.kind} in {module.name}",
+                    lines=[f"{left.what} is still {still} after {when}"],
                     stacks={"access": left.stack},
                     hint=f"call {left.undo}() for {left.what} on this way out too",
                 )

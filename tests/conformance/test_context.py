@@ -24,8 +24,26 @@ from kmock.linux.gfp import (
     __free_page as free_one_page,
 )
 from kmock.linux.highmem import kmap_atomic, kmap_local_page, kunmap_atomic, kunmap_local
-from kmock.linux.interrupt import IRQ_HANDLED, IRQ_WAKE_THREAD, free_irq, request_irq, request_threaded_irq
+from kmock.linux.hrtimer import (
+    CLOCK_MONOTONIC,
+    HRTIMER_MODE_REL,
+    HRTIMER_NORESTART,
+    hrtimer,
+    hrtimer_init,
+    hrtimer_start,
+    ms_to_ktime,
+)
+from kmock.linux.interrupt import (
+    DECLARE_TASKLET,
+    IRQ_HANDLED,
+    IRQ_WAKE_THREAD,
+    free_irq,
+    request_irq,
+    request_threaded_irq,
+    tasklet_schedule,
+)
 from kmock.linux.irqflags import irqs_disabled, local_irq_disable, local_irq_enable
+from kmock.linux.jiffies import jiffies
 from kmock.linux.kernel import might_sleep, non_block_end, non_block_start
 from kmock.linux.kthread import kthread_run
 from kmock.linux.mutex import DEFINE_MUTEX, mutex_lock, mutex_unlock
@@ -84,6 +102,7 @@ from kmock.linux.spinlock import (
     spin_unlock_bh,
     spin_unlock_irqrestore,
 )
+from kmock.linux.timer import DEFINE_TIMER, del_timer_sync, mod_timer
 from kmock.linux.types import u8
 from kmock.linux.uaccess import (
     copy_from_user,
@@ -95,6 +114,7 @@ from kmock.linux.uaccess import (
 )
 from kmock.linux.vmalloc import vfree, vmalloc
 from kmock.linux.wait import DECLARE_WAIT_QUEUE_HEAD, wait_event, wake_up
+from kmock.linux.workqueue import DECLARE_WORK, flush_work, schedule_work
 from tests.conformance.replay import pending, scenario
 
 ONCE = "one atomic section is one mistake: what follows from it is attached to the first report"
@@ -197,6 +217,37 @@ def in_kthread(k, body):
     k.run()
 
 
+def in_tasklet(k, body):
+    tasklet = DECLARE_TASKLET("orc", lambda tasklet: body())
+    tasklet_schedule(tasklet)
+    k.run()
+
+
+def in_timer(k, body):
+    timer = DEFINE_TIMER("orc", lambda timer: body())
+    mod_timer(timer, jiffies() + 2)
+    msleep(100)
+
+
+def in_hrtimer(k, body):
+    timer = hrtimer()
+    hrtimer_init(timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL)
+
+    def function(timer):
+        body()
+        return HRTIMER_NORESTART
+
+    timer.function = function
+    hrtimer_start(timer, ms_to_ktime(1), HRTIMER_MODE_REL)
+    msleep(100)
+
+
+def in_work(k, body):
+    work = DECLARE_WORK("orc", lambda work: body())
+    schedule_work(work)
+    flush_work(work)
+
+
 # -- preempt_count and the predicates -----------------------------------------------------------------------------
 
 
@@ -243,12 +294,27 @@ def truth_in_sections(k, s):
 
 
 @scenario("context.truth-tasklet")
-def truth_in_a_softirq(k, s):
-    with k.softirq():
-        truth(s)
+def truth_in_a_tasklet(k, s):
+    in_tasklet(k, lambda: truth(s))
 
 
-@scenario("context.truth-timer", "context.truth-rcu-cb")
+@scenario("context.truth-timer")
+def truth_in_a_timer(k, s):
+    in_timer(k, lambda: truth(s))
+
+
+@scenario("context.truth-hrtimer")
+def truth_in_an_hrtimer(k, s):
+    s.except_("preempt_count", INTERRUPTED)
+    in_hrtimer(k, lambda: truth(s))
+
+
+@scenario("context.truth-workqueue")
+def truth_in_a_work_item(k, s):
+    in_work(k, lambda: truth(s))
+
+
+@scenario("context.truth-rcu-cb")
 def truth_in_a_softirq_over_idle(k, s):
     s.except_("preempt_count", INTERRUPTED)
     head = rcu_head()
@@ -256,7 +322,7 @@ def truth_in_a_softirq_over_idle(k, s):
     rcu_barrier()
 
 
-@scenario("context.truth-hrtimer", "context.truth-irq-handler")
+@scenario("context.truth-irq-handler")
 def truth_in_a_handler(k, s):
     s.except_("preempt_count", INTERRUPTED)
 
@@ -374,10 +440,19 @@ def might_sleep_in_sections(k, s):
         might_sleep()
 
 
-@scenario("context.might-sleep-tasklet", "context.might-sleep-timer")
-def might_sleep_in_a_softirq(k, s):
-    with k.softirq():
-        might_sleep()
+@scenario("context.might-sleep-tasklet")
+def might_sleep_in_a_tasklet(k, s):
+    in_tasklet(k, might_sleep)
+
+
+@scenario("context.might-sleep-timer")
+def might_sleep_in_a_timer(k, s):
+    in_timer(k, might_sleep)
+
+
+@scenario("context.might-sleep-hrtimer")
+def might_sleep_in_an_hrtimer(k, s):
+    in_hrtimer(k, might_sleep)
 
 
 @scenario("context.might-sleep-rcu-cb")
@@ -386,7 +461,7 @@ def might_sleep_in_a_callback(k, s):
     rcu_barrier()
 
 
-@scenario("context.might-sleep-hrtimer", "context.might-sleep-irq-handler", "context.might-sleep-ipi")
+@scenario("context.might-sleep-irq-handler", "context.might-sleep-ipi")
 def might_sleep_in_a_handler(k, s):
     def handler(irq, dev):
         might_sleep()
@@ -495,7 +570,7 @@ FOLLOWS = ("DEBUG_LOCKS_WARN_ON(val > preempt_count())", "segfault", "scheduling
 
 @scenario(*(f"context.matrix-{name}" for name in (
     "irqoff", "kmap-atomic", "non-block", "preempt", "rcu", "spin-irqsave", "rw-read", "pagefault", "mutex", "task",
-    "kmap-local", "kthread", "bh",
+    "kmap-local", "kthread", "workqueue", "bh",
 )), except_headlines=dict.fromkeys(FOLLOWS, COUNT) | {"atomic: sh/<pid>/0x00000201": "it is among the values"}, more_reports="what was said is among the values")  # fmt: skip
 def matrix(k, s):
     name = s.id.removeprefix("context.matrix-")
@@ -503,7 +578,7 @@ def matrix(k, s):
     for key in s.observed:
         if key.startswith("mempool_alloc"):
             s.except_(key, "mempools are replayed with their own recordings")
-    if name == "kthread":
+    if name in THREADS:
         s.except_("copy_from_user", "a kernel thread here has no user memory")
         s.except_("copy_from_user_returned", "a kernel thread here has no user memory")
     todo = [key for key in s.observed if hasattr(operations, key) and key not in s.excepted]
@@ -514,10 +589,10 @@ def matrix(k, s):
         for operation in todo:
             one_cell(k, s, name, operations, operation)
 
-    if name == "kthread":
-        in_kthread(k, run)
-    else:
-        run()
+    THREADS.get(name, lambda k, body: body())(k, run)
+
+
+THREADS = {"kthread": in_kthread, "workqueue": in_work}
 
 
 def one_cell(k, s, name, operations, operation):
@@ -525,7 +600,7 @@ def one_cell(k, s, name, operations, operation):
     if "panic" in recorded:
         s.except_(operation, "the outcome says it")
     before = len(k.dmesg().splitlines())
-    with CONTEXTS["task" if name == "kthread" else name](k):
+    with CONTEXTS["task" if name in THREADS else name](k):
         result = getattr(operations, operation)()
     wanted = [part for part in recorded.split(" || ") if not any(word in part for word in FOLLOWS)]
     mine = said(k, before)
@@ -820,9 +895,30 @@ def thread_leaves_preemption_off(k, s):
 
 
 @scenario("context.preempt-leak-tasklet")
-def softirq_leaves_preemption_off(k, s):
-    with k.softirq():
-        preempt_disable()
+def tasklet_leaves_preemption_off(k, s):
+    in_tasklet(k, preempt_disable)
+
+
+@scenario("context.preempt-leak-timer")
+def timer_leaves_preemption_off(k, s):
+    in_timer(k, preempt_disable)
+
+
+@scenario("context.preempt-leak-work")
+def work_leaves_preemption_off(k, s):
+    in_work(k, preempt_disable)
+
+
+@scenario("context.irqoff-leak-work")
+def work_leaves_irqs_off(k, s):
+    in_work(k, local_irq_disable)
+
+
+@scenario("context.spin-del-timer-sync")
+def delete_a_timer_under_a_spinlock(k, s):
+    timer = DEFINE_TIMER("op_timer", lambda timer: None)
+    with spinning():
+        s.check("returned", del_timer_sync(timer))
 
 
 # -- per-CPU memory ---------------------------------------------------------------------------------------------------
@@ -870,14 +966,11 @@ def free_percpu_under_spinlock(k, s):
 
 # -- later ------------------------------------------------------------------------------------------------------------
 
-pending("context.matrix-tasklet", "needs tasklets: most of what it records follows from lockdep noise and dying")
-pending("context.truth-workqueue", "needs workqueues")
-pending("context.matrix-workqueue", "needs workqueues")
-pending("context.irqoff-leak-work", "needs workqueues")
-pending("context.preempt-leak-work", "needs workqueues")
-pending("context.preempt-leak-timer", "needs timers")
-pending("context.spin-del-timer-sync", "needs timers")
+pending("context.matrix-tasklet", "most of what it records follows from lockdep noise and dying")
 pending("context.spin-mempool-alloc-nowait", "needs mempools")
 pending("context.spin-vm-map-ram", "needs vm_map_ram")
 pending("context.spin-ioremap", "needs ioremap")
-pending("context.irq-work-schedule", "needs irq_work, whose own bookkeeping died of it")
+pending(
+    "context.irq-work-schedule",
+    "irq_work's own bookkeeping died of it: a handler that sleeps is reported, and goes on here",
+)

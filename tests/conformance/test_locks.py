@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kmock.kernel import balance
 from kmock.linux.completion import complete, completion
+from kmock.linux.delay import msleep
 from kmock.linux.irqflags import irqs_disabled, local_irq_disable, local_irq_enable
 from kmock.linux.kthread import kthread_run
 from kmock.linux.lockdep import lockdep_assert_held, lockdep_assert_not_held, lockdep_off, lockdep_on
@@ -48,6 +49,7 @@ from kmock.linux.spinlock import (
     spinlock_t,
 )
 from kmock.linux.types import Struct, sizeof
+from kmock.linux.workqueue import DECLARE_WORK, flush_work, schedule_work
 from tests.conformance.replay import pending, scenario
 
 EARLIER = "reported where the mistake is made, so that what follows from it is attached"
@@ -498,12 +500,18 @@ def completion_uninit(k, s):
     kfree(o)
 
 
+@scenario("context.flush-work-self")
+def flush_itself(k, s):
+    selfwork = DECLARE_WORK("selfwork", flush_work)
+    schedule_work(selfwork)
+    msleep(300)
+
+
 GRAPH = "needs lockdep's graph of lock orders"
 pending("context.abba-mutex", GRAPH)
 pending("context.abba-spin", GRAPH)
 pending("context.irq-lock-order", GRAPH)
 pending("context.might-lock-inversion", GRAPH)
 pending("context.spinlock-in-raw-spinlock-waitctx", "needs CONFIG_PROVE_RAW_LOCK_NESTING as an option of the machine")
-pending("context.flush-work-self", "needs workqueues")
 pending("context.complete-dead-stack-frame", "needs completions that lie on the kernel stack")
 pending("context.completion-onstack-wrong-macro", "needs completions that lie on the kernel stack")

@@ -1,0 +1,20 @@
+from kmock.linux.interrupt import DECLARE_TASKLET, tasklet_schedule
+from kmock.linux.jiffies import jiffies
+from kmock.linux.slab import GFP_KERNEL, kfree, kzalloc
+from kmock.linux.timer import mod_timer, timer_list, timer_setup, timer_shutdown_sync
+from kmock.linux.types import Struct, sizeof
+
+
+class Dev(Struct):
+    timer: timer_list
+
+
+def good(k):
+    dev = Dev.at(kzalloc(sizeof(Dev), GFP_KERNEL))
+    timer_setup(dev.timer, lambda timer: None, 0)
+    poll = DECLARE_TASKLET("poll", lambda tasklet: mod_timer(dev.timer, jiffies() + 10))
+    mod_timer(dev.timer, jiffies() + 10)
+    timer_shutdown_sync(dev.timer)
+    tasklet_schedule(poll)
+    k.run()
+    kfree(dev)
