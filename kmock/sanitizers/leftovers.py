@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from kmock.machine import Kernel
     from kmock.stack import Frame, Stack
 
-SUBSYSTEMS = ("chrdevs", "misc", "classes")
+SUBSYSTEMS = ("chrdevs", "misc", "classes", "resources")
 """Attributes of the kernel that know of registrations; each has ``registrations()``."""
 
 LOOKS = 64
@@ -38,6 +38,9 @@ class Registration:
     stack: Stack
     """Where it was registered."""
     undo: str
+    kind: str = "registration-left"
+    key: object = None
+    """What the report is about, where somebody else may tell of it too."""
 
 
 class Leftovers:
@@ -58,10 +61,11 @@ class Leftovers:
         for left in self._registrations():
             if module.image.owns(left.stack):
                 k.report(
-                    "registration-left",
-                    f"BUG: kmock: registration-left in {module.name}",
+                    left.kind,
+                    f"BUG: kmock: {left.kind} in {module.name}",
                     lines=[f"{left.what} is still registered after {when}"],
                     stacks={"access": left.stack},
+                    key=left.key,
                     hint=f"call {left.undo}() for {left.what} on this way out too",
                 )
         k.slab.report_caches(module.image.owns)
