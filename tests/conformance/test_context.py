@@ -25,6 +25,7 @@ from kmock.linux.gfp import (
 )
 from kmock.linux.highmem import kmap_atomic, kmap_local_page, kunmap_atomic, kunmap_local
 from kmock.linux.interrupt import IRQ_HANDLED, IRQ_WAKE_THREAD, free_irq, request_irq, request_threaded_irq
+from kmock.linux.io import ioremap, iounmap
 from kmock.linux.irqflags import irqs_disabled, local_irq_disable, local_irq_enable
 from kmock.linux.kernel import might_sleep, non_block_end, non_block_start
 from kmock.linux.kthread import kthread_run
@@ -652,6 +653,14 @@ def create_a_cache_under_a_spinlock(k, s):
         kmem_cache_destroy(c)
 
 
+@scenario("context.spin-ioremap")
+def spin_ioremap(k, s):
+    with spinning():
+        p = ioremap(0xFED00000, 4096)
+        s.check("returned", p)
+        iounmap(p)
+
+
 @scenario("context.spin-request-irq")
 def request_under_a_spinlock(k, s):
     with spinning():
@@ -829,5 +838,4 @@ pending("context.spin-free-percpu", "needs per-CPU variables")
 pending("context.spin-mempool-alloc-nowait", "needs mempools")
 pending("context.spin-vm-map-ram", "needs vm_map_ram")
 pending("context.spin-kvmalloc", "needs kvmalloc")
-pending("context.spin-ioremap", "needs ioremap")
 pending("context.irq-work-schedule", "needs irq_work, whose own bookkeeping died of it")
