@@ -49,6 +49,7 @@ IORES_DESC_NONE: Final        = 0
 # fmt: on
 
 resource = Resource
+_FIELDS: Final = ("child", "desc", "end", "flags", "name", "parent", "sibling", "start")
 
 
 class Root:
@@ -63,6 +64,8 @@ class Root:
         return root
 
     def __getattr__(self, name: str) -> object:
+        if name not in _FIELDS:
+            raise AttributeError(f"struct resource has no {name}")
         return getattr(self.of(current.get()), name)
 
 

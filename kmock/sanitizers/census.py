@@ -93,7 +93,7 @@ class Census:
         groups: dict[tuple[Any, ...], list[Allocation]] = {}
         for a in left:
             self.told(a)
-            as_kind = kind or leak_kind(a, reached=a.seq in reached)
+            as_kind = (kind if a.area != "mmio" else "") or leak_kind(a, reached=a.seq in reached)
             if reference_left(self.kernel, a):
                 as_kind = "refcount-leak"
             groups.setdefault((as_kind, site(a.alloc_stack), a.area), []).append(a)
