@@ -11,8 +11,9 @@ from kmock.sanitizers.leftovers import Registration
 from kmock.stack import user_frames
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
+    from kmock.kernel.task import Task
     from kmock.machine import Kernel
     from kmock.stack import Frame, Stack
 
@@ -45,6 +46,8 @@ class Resource:
         """By address, and disjoint."""
         self.stack: Stack = ()
         """Where a region was requested."""
+        self.task: Task | None = None
+        self.phase = ""
 
     @property
     def child(self) -> Resource | None:
@@ -114,6 +117,8 @@ class Resources:
         end = start + n - 1
         new = Resource(start, end, name)
         new.stack = k.capture()
+        new.task = k.current
+        new.phase = k.phase
         parent = root
         while True:
             new.flags = parent.flags & (IORESOURCE_TYPE_BITS | IORESOURCE_EXT_TYPE_BITS) | IORESOURCE_BUSY | flags
@@ -198,24 +203,34 @@ class Resources:
 
     # -- at the end -------------------------------------------------------------------------------
 
-    def registrations(self) -> Iterator[Registration]:
+    def regions(self) -> list[Resource]:
         """Every region that was requested and not released."""
-        for root, undo in ((self.iomem, "release_mem_region"), (self.ioport, "release_region")):
-            for _, r in root.descendants():
-                if r.stack:
-                    yield Registration(f"{r!r} {r.name}", r.stack, undo, "region-leak", (r, "leak"))
+        return [r for root in (self.iomem, self.ioport) for _, r in root.descendants() if r.stack]
+
+    def registrations(self) -> Iterator[Registration]:
+        """The same, as what a module has to take back."""
+        return (Registration(f"{r!r} {r.name}", r.stack, _undo(r), "region-leak", (r, "leak")) for r in self.regions())
+
+    def end_call(self, in_use: Collection[Task]) -> None:
+        """The test's call is over: report the regions that it requested, but those of loaded modules and open files."""
+        modules = self.kernel.modules.loaded.values()
+        for r in self.regions():
+            if r.phase == "call" and r.task not in in_use and not any(m.image.owns(r.stack) for m in modules):
+                self._left(r)
 
     def finish(self) -> None:
         """The machine stops: report the regions that nobody released."""
-        k = self.kernel
-        for left in self.registrations():
-            k.report(
-                left.kind,
-                f"BUG: kmock: {left.kind} in {k.symbol(left.stack)}",
-                lines=[f"{left.what} was never released by {left.undo}()"],
-                stacks={"allocated": left.stack},
-                key=left.key,
-            )
+        for r in self.regions():
+            self._left(r)
+
+    def _left(self, r: Resource) -> None:
+        self.kernel.report(
+            "region-leak",
+            f"BUG: kmock: region-leak in {self.kernel.symbol(r.stack)}",
+            lines=[f"{r!r} {r.name} was never released by {_undo(r)}()"],
+            stacks={"allocated": r.stack},
+            key=(r, "leak"),
+        )
 
     def show(self, root: Resource) -> str:
         """Text of ``/proc/iomem`` and ``/proc/ioports``."""
@@ -270,6 +285,10 @@ def remove(old: Resource) -> int:
     old.parent.children.remove(old)
     old.parent = None
     return 0
+
+
+def _undo(region: Resource) -> str:
+    return "release_region" if region.flags & IORESOURCE_IO else "release_mem_region"
 
 
 def _driver(stack: Stack) -> Frame | None:

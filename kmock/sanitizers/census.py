@@ -66,6 +66,8 @@ class Census:
         # What a process' open files and a loaded module still use is theirs until they go.
         in_use = [process.task for process in k.processes if process.files]
         self.report(lambda a: a.seq > began and a.task not in in_use and not k.modules.made(a))
+        if "resources" in vars(k):
+            k.resources.end_call(in_use)
         self._state()
 
     def finish(self) -> None:

@@ -95,6 +95,20 @@ def test_region_left_is_told_at_the_end():
         assert k.reports[1].lines == ("[io  0x0060-0x0060] driver was never released by release_region()",)
 
 
+def test_region_left_by_the_call_is_charged_to_it():
+    with kmock.boot() as k:
+        k.phase = "setup"
+        request_mem_region(BAR + 0x1000, 0x1000, "fixture")
+        k.phase = "call"
+        k.census.begin_call()
+        request_mem_region(BAR, 0x1000, "driver")
+        k.census.end_call()
+        assert kinds(k) == ["region-leak"]
+        release_mem_region(BAR + 0x1000, 0x1000)
+        k.shutdown()
+        assert kinds(k) == ["region-leak"]
+
+
 def test_request_fails_as_slab_does():
     with kmock.boot() as k:
         k.faults.failslab(probability=100, times=1, ignore_gfp_wait=False)
