@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from kmock.fs.file import Inode
     from kmock.fs.files import KernelFiles
     from kmock.fs.misc import MiscDevices
+    from kmock.hw.mmio import Bus, Model, Window
     from kmock.kernel.balance import Balance
     from kmock.kernel.contracts import Contracts
     from kmock.kernel.hrtimer import HrTimers
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from kmock.kernel.list import Lists
     from kmock.kernel.module import Module, Modules
     from kmock.kernel.rcu import Rcu
+    from kmock.kernel.resource import Resources
     from kmock.kernel.sched import Scheduler
     from kmock.kernel.softirq import Softirqs
     from kmock.kernel.stack import KernelStacks
@@ -60,6 +62,7 @@ if TYPE_CHECKING:
     from kmock.kernel.timer import Timers
     from kmock.kernel.workqueue import Workqueues
     from kmock.lang.ptr import Ptr
+    from kmock.mm.ioremap import Ioremap
     from kmock.mm.kfree_rcu import KfreeRcu
     from kmock.mm.page_alloc import PageAllocator
     from kmock.mm.percpu import PerCpu
@@ -192,6 +195,10 @@ class Kernel(Panic):
     """Virtually contiguous memory."""
     percpu: Subsystem[PerCpu] = Subsystem("mm.percpu:PerCpu")
     """Memory that every processor has a copy of."""
+    resources: Subsystem[Resources] = Subsystem("kernel.resource:Resources")
+    """Who uses which bus addresses."""
+    ioremap: Subsystem[Ioremap] = Subsystem("mm.ioremap:Ioremap")
+    """Mappings of device memory."""
     sched: Subsystem[Scheduler] = Subsystem("kernel.sched:Scheduler")
     """Tasks other than the test's own."""
     files: Subsystem[KernelFiles] = Subsystem("fs.files:KernelFiles")
@@ -210,6 +217,13 @@ class Kernel(Panic):
     """Device classes."""
     devtmpfs: Subsystem[DevTmpFs] = Subsystem("fs.devtmpfs:DevTmpFs")
     """``/dev``."""
+
+    @functools.cached_property
+    def bus(self) -> Bus:
+        """The devices that answer at physical addresses."""
+        from kmock.hw.mmio import Bus  # noqa: PLC0415 -- comes up when first used
+
+        return Bus()
 
     @functools.cached_property
     def processes(self) -> list[Process]:
@@ -304,6 +318,14 @@ class Kernel(Panic):
     def raise_irq(self, irq: int) -> None:
         """Raise interrupt line ``irq`` (1 to 255): its handlers run now, unless it is disabled or interrupts are off."""
         self.irqs.raise_irq(irq)
+
+    def mmio(self, base: int, size: int, model: Model | None = None) -> Window:
+        """Put a device's register window at physical address ``base``; without a ``model`` it is zero-filled bytes.
+
+        ``model`` is a :class:`~kmock.hw.mmio.RegisterModel`, or anything with ``read(offset, width)`` and
+        ``write(offset, width, value)``. ValueError where RAM or another device answers already.
+        """
+        return self.ioremap.window(base, size, model)
 
     def run(self) -> None:
         """Run tasks until all are idle."""

@@ -32,6 +32,7 @@ PROVIDERS: tuple[tuple[str, str, str], ...] = (
     ("/proc/", "kmock.fs.fault", "attach_proc"),
     ("/proc/", "kmock.fs.proc", "attach"),
     ("/proc/", "kmock.fs.devices", "attach_proc"),
+    ("/proc/io", "kmock.fs.proc", "attach_resources"),
     ("/sys/module/", "kmock.fs.devices", "attach_sysfs"),
     ("/proc/sys/vm/", "kmock.fs.proc", "attach_sysctl"),
     ("/sys/kernel/debug/kmemleak", "kmock.sanitizers.kmemleak", "attach"),

@@ -31,6 +31,13 @@ def attach(files: KernelFiles) -> None:
         files.add(f"/proc/{name}", partial(show, files.kernel))
 
 
+def attach_resources(files: KernelFiles) -> None:
+    """Add ``/proc/iomem`` and ``/proc/ioports``."""
+    resources = files.kernel.resources
+    files.add("/proc/iomem", partial(resources.show, resources.iomem))
+    files.add("/proc/ioports", partial(resources.show, resources.ioport))
+
+
 def attach_sysctl(files: KernelFiles) -> None:
     """Add those files of ``/proc/sys/vm`` that size the page allocator's reserves."""
     zones = files.kernel.page_alloc.zones

@@ -33,12 +33,7 @@ NOT_BUILT: Final = {
         filemap_write_and_wait_range generic_file_aio_read generic_file_aio_write generic_file_read_iter
     """,
     "io": """
-        devm_ioremap devm_ioremap_resource devm_iounmap ioread32 ioremap ioremap_cache ioremap_nocache
-        ioremap_uc ioremap_wc iounmap iowrite32 memcpy_fromio memcpy_toio memremap memset_io memunmap readb
-        readl readq readw writeb writel writeq writew
-    """,
-    "ioport": """
-        release_mem_region request_mem_region
+        devm_ioremap devm_ioremap_resource devm_iounmap
     """,
     "memblock": """
         memblock_add memblock_add_node memblock_alloc memblock_free memblock_phys_alloc memblock_phys_free

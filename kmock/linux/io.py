@@ -1,36 +1,360 @@
-"""``<asm/io.h>``: physical addresses of the direct map."""
+"""``<linux/io.h>`` and ``<asm/io.h>``: mapping device memory, and loading and storing its registers.
+
+The cookie of ``ioremap()`` is no pointer to dereference: ``readl()`` and its kin, ``memcpy_fromio()`` and the like
+are the way. Where the kernel has relaxed forms, they differ in ordering only, and this machine orders everything.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from kmock.linux._api import api
+from kmock.lang.ptr import NULL, Ptr
+from kmock.lang.struct import as_ptr
+from kmock.linux._api import Sleeps, api
 from kmock.linux._header import header_getattr
-from kmock.mm import physaddr
+from kmock.linux.ioport import *  # noqa: F403 -- the C header includes it
+from kmock.linux.ioport import __all__ as _ioport
+from kmock.mm import memtype
+from kmock.mm import physaddr as _physaddr
+from kmock.mm.ioremap import MEMREMAP_WB, MEMREMAP_WC, MEMREMAP_WT
 
 if TYPE_CHECKING:
-    from kmock.lang.ptr import Ptr
     from kmock.machine import Kernel
     from kmock.mm.page import Page
 
 
+def _cookie(addr: Any) -> Ptr:
+    if addr.__class__ is Ptr:
+        return addr
+    return NULL if addr is None else as_ptr(addr)
+
+
+# --- mapping ------------------------------------------------------------------------------------------------------------
+
+
+@api(since="2.1", sleeps=Sleeps.ALWAYS, undo="iounmap", fails=True, sleeper="ioremap-atomic")
+def ioremap(k: Kernel, phys_addr: int, size: int) -> Ptr:
+    """Map ``size`` bytes of device memory at physical address ``phys_addr``, uncached; NULL where that can't be.
+
+    RAM, a size of 0 and a range that wraps can't be mapped.
+    """
+    return k.ioremap.map(phys_addr, size, memtype.UC_MINUS, "ioremap")
+
+
+@api(since="4.3", sleeps=Sleeps.ALWAYS, undo="iounmap", fails=True, sleeper="ioremap-atomic")
+def ioremap_uc(k: Kernel, phys_addr: int, size: int) -> Ptr:
+    """``ioremap()``, strictly uncached."""
+    return k.ioremap.map(phys_addr, size, memtype.UC, "ioremap_uc")
+
+
+@api(since="2.6.26", sleeps=Sleeps.ALWAYS, undo="iounmap", fails=True, sleeper="ioremap-atomic")
+def ioremap_wc(k: Kernel, phys_addr: int, size: int) -> Ptr:
+    """``ioremap()`` with write combining, as for a frame buffer."""
+    return k.ioremap.map(phys_addr, size, memtype.WC, "ioremap_wc")
+
+
+@api(since="4.2", sleeps=Sleeps.ALWAYS, undo="iounmap", fails=True, sleeper="ioremap-atomic")
+def ioremap_wt(k: Kernel, phys_addr: int, size: int) -> Ptr:
+    """``ioremap()`` with a write-through cache."""
+    return k.ioremap.map(phys_addr, size, memtype.WT, "ioremap_wt")
+
+
+@api(since="2.6.25", sleeps=Sleeps.ALWAYS, undo="iounmap", fails=True, sleeper="ioremap-atomic")
+def ioremap_cache(k: Kernel, phys_addr: int, size: int) -> Ptr:
+    """``ioremap()`` with a write-back cache, for what is memory rather than registers."""
+    return k.ioremap.map(phys_addr, size, memtype.WB, "ioremap_cache")
+
+
+@api(
+    since="2.1",
+    until="5.6",
+    replaced_by="ioremap",
+    sleeps=Sleeps.ALWAYS,
+    undo="iounmap",
+    fails=True,
+    sleeper="ioremap-atomic",
+)
+def ioremap_nocache(k: Kernel, phys_addr: int, size: int) -> Ptr:
+    """``ioremap()`` by its name from the time when that was cached."""
+    return k.ioremap.map(phys_addr, size, memtype.UC_MINUS, "ioremap_nocache")
+
+
+@api(since="2.1", sleeps=Sleeps.ALWAYS, sleeper="ioremap-atomic")
+def iounmap(k: Kernel, addr: Any) -> None:
+    """Take a mapping away; NULL is nothing to do."""
+    k.ioremap.unmap(_cookie(addr))
+
+
+@api(since="4.3", sleeps=Sleeps.ALWAYS, undo="memunmap", fails=True, sleeper="ioremap-atomic")
+def memremap(k: Kernel, offset: int, size: int, flags: int) -> Ptr:
+    """Map what behaves like memory, for plain loads and stores; NULL where none of the types in ``flags`` can be had."""
+    return k.ioremap.memremap(offset, size, flags)
+
+
+@api(since="4.3", sleeps=Sleeps.ALWAYS, sleeper="ioremap-atomic")
+def memunmap(k: Kernel, addr: Any) -> None:
+    """Take a mapping of ``memremap()`` away."""
+    k.ioremap.memunmap(_cookie(addr))
+
+
+@api(since="5.7")
+def is_ioremap_addr(k: Kernel, x: Any) -> bool:
+    """Whether an address lies where ``ioremap()`` maps."""
+    return k.layout.is_vmalloc(int(x or 0))
+
+
 @api(since="1.0")
-def virt_to_phys(k: Kernel, address: int) -> int:
-    """Return the physical address of a direct-map address (from kmalloc or the page allocator, not vmalloc)."""
-    return physaddr.virt_to_phys(k, address)
+def virt_to_phys(k: Kernel, address: Any) -> int:
+    """The physical address behind an address of the direct map."""
+    return _physaddr.virt_to_phys(k, address)
 
 
 @api(since="1.0")
 def phys_to_virt(k: Kernel, address: int) -> Ptr:
-    """Return the direct-map address of a physical address in RAM."""
-    return physaddr.phys_to_virt(k, address)
+    """The address in the direct map of a physical address."""
+    return _physaddr.phys_to_virt(k, address)
 
 
-@api(since="2.6")
+@api(since="2.6.0")
 def page_to_phys(k: Kernel, page: Page) -> int:
-    """Return a page's physical address."""
+    """The physical address of a page."""
     return page.phys
 
 
-__getattr__ = header_getattr(__name__)
-__all__ = ["page_to_phys", "phys_to_virt", "virt_to_phys"]
+# --- registers ----------------------------------------------------------------------------------------------------------
+
+
+@api(since="1.0")
+def readb(k: Kernel, addr: Any) -> int:
+    """Load a byte from a device."""
+    return k.ioremap.io.read(_cookie(addr), 1)
+
+
+@api(since="1.0")
+def readw(k: Kernel, addr: Any) -> int:
+    """Load 16 bits from a device."""
+    return k.ioremap.io.read(_cookie(addr), 2)
+
+
+@api(since="1.0")
+def readl(k: Kernel, addr: Any) -> int:
+    """Load 32 bits from a device."""
+    return k.ioremap.io.read(_cookie(addr), 4)
+
+
+@api(since="2.6.0")
+def readq(k: Kernel, addr: Any) -> int:
+    """Load 64 bits from a device."""
+    return k.ioremap.io.read(_cookie(addr), 8)
+
+
+@api(since="2.6.0")
+def readb_relaxed(k: Kernel, addr: Any) -> int:
+    """``readb()`` without ordering against memory."""
+    return k.ioremap.io.read(_cookie(addr), 1)
+
+
+@api(since="2.6.0")
+def readw_relaxed(k: Kernel, addr: Any) -> int:
+    """``readw()`` without ordering against memory."""
+    return k.ioremap.io.read(_cookie(addr), 2)
+
+
+@api(since="2.6.0")
+def readl_relaxed(k: Kernel, addr: Any) -> int:
+    """``readl()`` without ordering against memory."""
+    return k.ioremap.io.read(_cookie(addr), 4)
+
+
+@api(since="2.6.0")
+def readq_relaxed(k: Kernel, addr: Any) -> int:
+    """``readq()`` without ordering against memory."""
+    return k.ioremap.io.read(_cookie(addr), 8)
+
+
+@api(since="1.0")
+def writeb(k: Kernel, value: int, addr: Any) -> None:
+    """Store a byte to a device."""
+    k.ioremap.io.write(value, _cookie(addr), 1)
+
+
+@api(since="1.0")
+def writew(k: Kernel, value: int, addr: Any) -> None:
+    """Store 16 bits to a device."""
+    k.ioremap.io.write(value, _cookie(addr), 2)
+
+
+@api(since="1.0")
+def writel(k: Kernel, value: int, addr: Any) -> None:
+    """Store 32 bits to a device."""
+    k.ioremap.io.write(value, _cookie(addr), 4)
+
+
+@api(since="2.6.0")
+def writeq(k: Kernel, value: int, addr: Any) -> None:
+    """Store 64 bits to a device."""
+    k.ioremap.io.write(value, _cookie(addr), 8)
+
+
+@api(since="3.17")
+def writeb_relaxed(k: Kernel, value: int, addr: Any) -> None:
+    """``writeb()`` without ordering against memory."""
+    k.ioremap.io.write(value, _cookie(addr), 1)
+
+
+@api(since="3.17")
+def writew_relaxed(k: Kernel, value: int, addr: Any) -> None:
+    """``writew()`` without ordering against memory."""
+    k.ioremap.io.write(value, _cookie(addr), 2)
+
+
+@api(since="3.17")
+def writel_relaxed(k: Kernel, value: int, addr: Any) -> None:
+    """``writel()`` without ordering against memory."""
+    k.ioremap.io.write(value, _cookie(addr), 4)
+
+
+@api(since="3.17")
+def writeq_relaxed(k: Kernel, value: int, addr: Any) -> None:
+    """``writeq()`` without ordering against memory."""
+    k.ioremap.io.write(value, _cookie(addr), 8)
+
+
+@api(since="2.6.9")
+def ioread8(k: Kernel, addr: Any) -> int:
+    """Load 8 bits from a device, wherever ``pci_iomap()`` and the like found it."""
+    addr = _cookie(addr)
+    return 0xFF if k.ioremap.io.bad_port(addr, "ioread8") else k.ioremap.io.read(addr, 1)
+
+
+@api(since="2.6.9")
+def ioread16(k: Kernel, addr: Any) -> int:
+    """Load 16 bits from a device, wherever ``pci_iomap()`` and the like found it."""
+    addr = _cookie(addr)
+    return 0xFFFF if k.ioremap.io.bad_port(addr, "ioread16") else k.ioremap.io.read(addr, 2)
+
+
+@api(since="2.6.9")
+def ioread32(k: Kernel, addr: Any) -> int:
+    """Load 32 bits from a device, wherever ``pci_iomap()`` and the like found it."""
+    addr = _cookie(addr)
+    return 0xFFFFFFFF if k.ioremap.io.bad_port(addr, "ioread32") else k.ioremap.io.read(addr, 4)
+
+
+@api(since="4.10")
+def ioread64(k: Kernel, addr: Any) -> int:
+    """Load 64 bits from a device, wherever ``pci_iomap()`` and the like found it."""
+    addr = _cookie(addr)
+    return 0xFFFFFFFFFFFFFFFF if k.ioremap.io.bad_port(addr, "ioread64") else k.ioremap.io.read(addr, 8)
+
+
+@api(since="2.6.9")
+def iowrite8(k: Kernel, value: int, addr: Any) -> None:
+    """Store 8 bits to a device, wherever ``pci_iomap()`` and the like found it."""
+    addr = _cookie(addr)
+    if not k.ioremap.io.bad_port(addr, "iowrite8"):
+        k.ioremap.io.write(value, addr, 1)
+
+
+@api(since="2.6.9")
+def iowrite16(k: Kernel, value: int, addr: Any) -> None:
+    """Store 16 bits to a device, wherever ``pci_iomap()`` and the like found it."""
+    addr = _cookie(addr)
+    if not k.ioremap.io.bad_port(addr, "iowrite16"):
+        k.ioremap.io.write(value, addr, 2)
+
+
+@api(since="2.6.9")
+def iowrite32(k: Kernel, value: int, addr: Any) -> None:
+    """Store 32 bits to a device, wherever ``pci_iomap()`` and the like found it."""
+    addr = _cookie(addr)
+    if not k.ioremap.io.bad_port(addr, "iowrite32"):
+        k.ioremap.io.write(value, addr, 4)
+
+
+@api(since="4.10")
+def iowrite64(k: Kernel, value: int, addr: Any) -> None:
+    """Store 64 bits to a device, wherever ``pci_iomap()`` and the like found it."""
+    addr = _cookie(addr)
+    if not k.ioremap.io.bad_port(addr, "iowrite64"):
+        k.ioremap.io.write(value, addr, 8)
+
+
+# --- blocks -------------------------------------------------------------------------------------------------------------
+
+
+@api(since="1.0")
+def memcpy_fromio(k: Kernel, to: Any, source: Any, count: int) -> None:
+    """Copy ``count`` bytes from a device to memory."""
+    k.ioremap.io.copy_from(_cookie(to), _cookie(source), count)
+
+
+@api(since="1.0")
+def memcpy_toio(k: Kernel, to: Any, source: Any, count: int) -> None:
+    """Copy ``count`` bytes from memory to a device."""
+    k.ioremap.io.copy_to(_cookie(to), _cookie(source), count)
+
+
+@api(since="1.0")
+def memset_io(k: Kernel, addr: Any, value: int, count: int) -> None:
+    """Set ``count`` bytes of a device to ``value``."""
+    k.ioremap.io.fill(_cookie(addr), value, count)
+
+
+_OWN = [
+    "MEMREMAP_WB",
+    "MEMREMAP_WC",
+    "MEMREMAP_WT",
+    "ioread16",
+    "ioread32",
+    "ioread64",
+    "ioread8",
+    "ioremap",
+    "ioremap_cache",
+    "ioremap_nocache",
+    "ioremap_uc",
+    "ioremap_wc",
+    "ioremap_wt",
+    "iounmap",
+    "iowrite16",
+    "iowrite32",
+    "iowrite64",
+    "iowrite8",
+    "is_ioremap_addr",
+    "memcpy_fromio",
+    "memcpy_toio",
+    "memremap",
+    "memset_io",
+    "memunmap",
+    "page_to_phys",
+    "phys_to_virt",
+    "readb",
+    "readb_relaxed",
+    "readl",
+    "readl_relaxed",
+    "readq",
+    "readq_relaxed",
+    "readw",
+    "readw_relaxed",
+    "virt_to_phys",
+    "writeb",
+    "writeb_relaxed",
+    "writel",
+    "writel_relaxed",
+    "writeq",
+    "writeq_relaxed",
+    "writew",
+    "writew_relaxed",
+]
+__getattr__ = header_getattr(
+    __name__,
+    {
+        "devm_ioremap", "devm_ioremap_resource", "devm_ioremap_uc", "devm_ioremap_wc", "devm_iounmap", "devm_memremap",
+        "devm_memunmap", "inb", "inl", "inw", "insb", "insl", "insw", "ioport_map", "ioport_unmap", "ioread16be",
+        "ioread16_rep", "ioread32be", "ioread32_rep", "ioread64be", "ioread8_rep", "ioremap_encrypted", "ioremap_prot",
+        "iowrite16be", "iowrite16_rep", "iowrite32be", "iowrite32_rep", "iowrite64be", "iowrite8_rep", "outb", "outl",
+        "outsb", "outsl", "outsw", "outw", "readsb", "readsl", "readsq", "readsw", "writesb", "writesl", "writesq",
+        "writesw",
+    },
+)  # fmt: skip
+__all__ = sorted({*_OWN, *_ioport})  # noqa: PLE0605 -- a list

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from kmock.machine import Kernel
+    from kmock.mm.iomap import IoMap
 
 _int = int.__int__
 _PAGE = 4096
@@ -40,7 +41,18 @@ class Region(Protocol):
 class Memory:
     """All of a kernel's virtual memory, as its code sees it."""
 
-    __slots__ = ("bytes", "check_loads", "embedded", "kernel", "lint", "origins", "page_offset", "regions", "size")
+    __slots__ = (
+        "bytes",
+        "check_loads",
+        "embedded",
+        "io",
+        "kernel",
+        "lint",
+        "origins",
+        "page_offset",
+        "regions",
+        "size",
+    )
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
@@ -53,6 +65,8 @@ class Memory:
         self.embedded = Embedded(self)
         self.regions: list[Region] = []
         self.lint = kernel.config.lint
+        self.io: IoMap | None = None
+        """Device memory, once any is mapped."""
 
     # -- bytes ------------------------------------------------------------------------------------
 
@@ -64,6 +78,8 @@ class Memory:
             if start >= 0 and start + n <= origin.size and origin.phys >= 0 and not self.check_loads:
                 at = origin.phys + start
                 return self.bytes[at : at + n].tobytes()
+        if self.io is not None and (device := self.io.at(_int(p) + offset)) is not None:
+            return self.io.plain_load(device, _int(p) + offset, n)
         return b"".join(self.bytes[at : at + m] for at, m in self.access(p, offset, n, write=False))
 
     def store(self, p: int, offset: int, data: bytes | bytearray | memoryview) -> None:
@@ -78,6 +94,9 @@ class Memory:
                 if origin.written is not None:
                     origin.mark_written(start, n)
                 return
+        if self.io is not None and (device := self.io.at(_int(p) + offset)) is not None:
+            self.io.plain_store(device, _int(p) + offset, data)
+            return
         done = 0
         for at, m in self.access(p, offset, n, write=True):
             self.bytes[at : at + m] = data[done : done + m]
@@ -247,6 +266,9 @@ class Memory:
         if n <= 0:
             return
         address = (_int(p) + offset) & (1 << 64) - 1
+        if self.io is not None and (device := self.io.at(address)) is not None:
+            self.io.plain(device, address, n, write=write)
+            return
         self.kernel.kasan.check(address, n, write=write, origin=getattr(p, "origin", None), by=by)
         done = 0
         while done < n:

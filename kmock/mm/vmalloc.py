@@ -6,7 +6,7 @@ once and keeps its addresses for a while, as Linux unmaps lazily: a stale pointe
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from sortedcontainers import SortedDict
 
@@ -34,12 +34,13 @@ _IN_INTERRUPT: Final = 0xFFFF00
 _IN_NMI: Final = 0xF00000
 
 
-@final
 class VmArea(Allocation):
     """One area, from its allocation until its addresses are used again."""
 
     __slots__ = ("call", "pages")
     area = "vmalloc"
+    not_vfreed: ClassVar[str] = "kvfree-mismatch"
+    """Kind of report for giving it to vfree() where another call takes it back."""
     call: str
     """The public call that made it."""
     pages: list[Page]
@@ -190,6 +191,13 @@ class Vmalloc:
         self._top += span
         return start
 
+    def place(self, area: VmArea) -> None:
+        """``get_vm_area()``: give an area that maps no memory of its own its addresses; they may not be had in an interrupt."""
+        if self.kernel.cpu.preempt_count & _IN_INTERRUPT:
+            self.kernel.bug("ioremap-atomic", "mm/vmalloc.c:2554")
+        area.addr = self._place(area.usable + PAGE_SIZE)
+        self._areas[area.addr] = area
+
     def _failed(self, call: str, size: int) -> Ptr:
         return make_ptr(0, FailedAllocation(call, size, capture(3)))
 
@@ -227,24 +235,30 @@ class Vmalloc:
             headline = f"BUG: kmock: vfree-double in {by}()"
             k.kasan.report_free("vfree-double", "", by, int(ptr), origin, headline=headline)
         elif area.undo != by and by == "vfree":
-            headline = "BUG: kmock: kvfree-mismatch in vfree()"
-            k.kasan.report_free("kvfree-mismatch", "", by, int(ptr), area, headline=headline)
+            kind = area.not_vfreed
+            k.kasan.report_free(kind, "", by, int(ptr), area, headline=f"BUG: kmock: {kind} in vfree()")
         self.remove(area)
 
     def remove(self, area: VmArea) -> None:
         """Take an area apart: pages back, addresses set aside."""
         k = self.kernel
-        first = area.addr >> 12
-        for i, page in enumerate(area.pages):
-            k.mmu.unmap(first + i)
+        for page in area.pages:
             if k.mem.origins:
                 k.mem.forget_origins(page.phys, PAGE_SIZE)
             k.page_alloc.drop(page, 0)
+        self.unmap(area)
+
+    def unmap(self, area: VmArea) -> None:
+        """``remove_vm_area()``: nothing is mapped there any more; whatever was, stays."""
+        k = self.kernel
+        n = area.usable >> 12
+        for vpn in range(area.addr >> 12, (area.addr >> 12) + n):
+            k.mmu.unmap(vpn)
         area.live = False
-        area.free_stack = capture(3)
+        area.free_stack = capture(4)
         area.free_task = k.current
         self._lazy.append(area)
-        self._lazy_pages += len(area.pages) + 1
+        self._lazy_pages += n + 1
         # lazy_max_pages(): 32 MiB for each doubling of the CPUs.
         if self._lazy_pages > k.config.cpus.bit_length() * (32 << 20 >> 12):
             self.purge()
@@ -281,7 +295,10 @@ class Vmalloc:
         if about is None and not k.layout.is_vmalloc(address):
             about = k.mem.owner(address)
         hint = ""
-        if about is not None and about.area != "vmalloc":
+        if isinstance(about, VmArea) and about.live and about.undo != by:
+            kind = about.not_vfreed
+            hint = f"this memory is given back with {about.undo}(), not {by}()"
+        elif about is not None and about.area != "vmalloc":
             kind = "kvfree-mismatch" if k.slab.claims.get(about.seq) == "kvfree" else "vfree-of-kmalloc"
             hint = f"this memory is given back with {about.undo}(), not {by}()"
         if about is not None:

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 _AS_KMEMLEAK = ("leak-unreachable", "leak-on-error-path", "leak-at-remove", "vmalloc-leak")
 
 
-_COUNTED = frozenset(("slab", "page", "vmalloc"))
-"""Areas whose allocations are somebody's to give back."""
+_COUNTED = frozenset(("slab", "page", "vmalloc", "percpu", "mmio"))
+"""Areas whose allocations are somebody's to give back, and so have an ordinal of their own."""
 
 
 class Census:
@@ -71,6 +71,8 @@ class Census:
         # What a process' open files and a loaded module still use is theirs until they go.
         in_use = [process.task for process in k.processes if process.files]
         self.report(lambda a: a.seq > began and a.task not in in_use and not k.modules.made(a))
+        if "resources" in vars(k):
+            k.resources.end_call(in_use)
         self._state()
 
     def finish(self) -> None:
@@ -98,7 +100,7 @@ class Census:
         groups: dict[tuple[Any, ...], list[Allocation]] = {}
         for a in left:
             self.told(a)
-            as_kind = kind or leak_kind(a, reached=a.seq in reached)
+            as_kind = (kind if a.area != "mmio" else "") or leak_kind(a, reached=a.seq in reached)
             if reference_left(self.kernel, a):
                 as_kind = "refcount-leak"
             groups.setdefault((as_kind, site(a.alloc_stack), a.area), []).append(a)

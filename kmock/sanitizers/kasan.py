@@ -258,6 +258,8 @@ def after_free(about: Allocation, *, write: bool, reused: bool = False) -> str:
     """Kind of report for touching a freed allocation."""
     if about.area == "stack":
         return "stack-use-after-return"
+    if about.area == "mmio":
+        return "mmio-after-unmap"
     if about.area != "slab":
         return f"{about.area}-use-after-free"
     if reused and getattr(about, "typesafe", False):
@@ -269,6 +271,8 @@ def after_free(about: Allocation, *, write: bool, reused: bool = False) -> str:
 
 def past_the_end(about: Allocation, address: int) -> str:
     """Kind of report for touching ``address`` beside a living allocation."""
+    if about.area == "mmio":
+        return "mmio-out-of-range"
     if about.area != "slab":
         return f"{about.area}-out-of-bounds"
     if address < about.addr:

@@ -85,7 +85,7 @@ class Kmemleak:
         self._objects = now = {}
         for a in living(self.kernel):
             known = old.get(a.seq)
-            if known is None and (a.area in {"page", "percpu"} or _untraced(a)):
+            if known is None and (a.area in {"page", "percpu", "mmio"} or _untraced(a)):
                 continue
             now[a.seq] = known or Tracked(a, size_of(a))
         self._registered = {at: o for at, o in self._registered.items() if o.of.live}

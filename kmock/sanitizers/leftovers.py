@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from kmock.stack import Frame, Stack
 
 SUBSYSTEMS = (
-    "chrdevs", "misc", "classes", "irqs", "timers", "hrtimers", "tasklets", "workqueues", "sched",
+    "chrdevs", "misc", "classes", "irqs", "timers", "hrtimers", "tasklets", "workqueues", "sched", "resources",
 )  # fmt: skip
 """Attributes of the kernel that know of registrations; each has ``registrations()``."""
 
@@ -43,6 +43,8 @@ class Registration:
     kind: str = "registration-left"
     headline: str = ""
     """What the kernel says of it, where it says something."""
+    key: object = None
+    """What the report is about, where somebody else may tell of it too."""
 
 
 class Leftovers:
@@ -68,6 +70,7 @@ class Leftovers:
                     left.headline or f"BUG: kmock: {left.kind} in {module.name}",
                     lines=[f"{left.what} is still {still} after {when}"],
                     stacks={"access": left.stack},
+                    key=left.key,
                     hint=f"call {left.undo}() for {left.what} on this way out too",
                 )
         k.slab.report_caches(module.image.owns)

@@ -97,6 +97,9 @@ def _classify(k: Kernel, address: int, origin: Allocation | None) -> _Fault:
         if k.page_alloc.is_free(address):
             return _Fault("page-use-after-free", "use-after-free")
         return _Fault("wild-pointer-deref", "", X86_PF_PROT)
+    there = origin if origin is not None else k.mem.owner(address) if layout.is_vmalloc(address) else None
+    if there is not None and there.area == "mmio":
+        return _Fault("mmio-out-of-range" if there.live else "mmio-after-unmap", "")
     beside = origin if origin is not None and origin.area == "vmalloc" else None
     if beside is not None or layout.is_vmalloc(address):
         about = beside or k.mem.owner(address)

@@ -34,7 +34,7 @@ NAMES = {
 }
 """What KASAN calls an access, by the shadow of the first bad byte (``get_shadow_bug_type()``)."""
 
-_OUTSIDE = {"global": GLOBAL_REDZONE, "vmalloc": VMALLOC_INVALID, "stack": STACK_LEFT}
+_OUTSIDE = {"global": GLOBAL_REDZONE, "vmalloc": VMALLOC_INVALID, "mmio": VMALLOC_INVALID, "stack": STACK_LEFT}
 
 
 def shadow(k: Kernel, address: int) -> int:

@@ -70,6 +70,7 @@ BUGS = {
     "double_free": Bug("slab-double-free", use("/dev/twice", ("ioctl", RESET))),
     "infoleak_to_user": Bug("infoleak-padding", use("/dev/status", ("read", 64))),
     "irq_unsafe_counter": Bug("percpu-irq-unsafe", interrupt_after_write),
+    "iomem_dereferenced": Bug("mmio-plain-access", use("/dev/lap", ("read", 4))),
     "kfree_of_pages": Bug("kfree-of-page", use("/dev/pages")),
     "leak_on_error_path": Bug("leak-on-error-path", loads=False),
     "missing_unlock_on_error": Bug("lock-held-at-return", use("/dev/locked", ("write", b"x" * 100))),

@@ -9,7 +9,7 @@ from tests.conformance.replay import registry
 from tests.conformance.summary import load
 
 # Areas whose subsystems are built: each scenario is replayed, or waits for something that is named.
-BUILT = ("slab", "page", "context", "oops", "kmemleak", "faults", "locks")
+BUILT = ("slab", "page", "context", "oops", "kmemleak", "faults", "locks", "ioremap")
 
 
 @pytest.mark.parametrize("area", BUILT)

@@ -42,6 +42,7 @@ from kmock.linux.interrupt import (
     request_threaded_irq,
     tasklet_schedule,
 )
+from kmock.linux.io import ioremap, iounmap
 from kmock.linux.irqflags import irqs_disabled, local_irq_disable, local_irq_enable
 from kmock.linux.jiffies import jiffies
 from kmock.linux.kernel import might_sleep, non_block_end, non_block_start
@@ -740,6 +741,14 @@ def create_a_cache_under_a_spinlock(k, s):
         kmem_cache_destroy(c)
 
 
+@scenario("context.spin-ioremap")
+def spin_ioremap(k, s):
+    with spinning():
+        p = ioremap(0xFED00000, 4096)
+        s.check("returned", p)
+        iounmap(p)
+
+
 @scenario("context.spin-request-irq")
 def request_under_a_spinlock(k, s):
     with spinning():
@@ -969,7 +978,6 @@ def free_percpu_under_spinlock(k, s):
 pending("context.matrix-tasklet", "most of what it records follows from lockdep noise and dying")
 pending("context.spin-mempool-alloc-nowait", "needs mempools")
 pending("context.spin-vm-map-ram", "needs vm_map_ram")
-pending("context.spin-ioremap", "needs ioremap")
 pending(
     "context.irq-work-schedule",
     "irq_work's own bookkeeping died of it: a handler that sleeps is reported, and goes on here",

@@ -1,0 +1,10 @@
+from kmock.linux.io import ioremap, iounmap
+from kmock.linux.spinlock import DEFINE_SPINLOCK, spin_lock, spin_unlock
+
+
+def program(k):
+    lock = DEFINE_SPINLOCK("lock")
+    spin_lock(lock)
+    regs = ioremap(0xF000_0000, 0x1000)  # here
+    spin_unlock(lock)
+    iounmap(regs)

@@ -1,0 +1,14 @@
+from kmock.hw.mmio import Register, RegisterModel
+from kmock.linux.io import ioremap, iounmap, writel
+
+
+class Timer(RegisterModel):
+    CTRL = Register(0x0)
+    STATUS = Register(0x4, access="ro")
+
+
+def program(k):
+    k.mmio(0xF000_0000, 0x1000, Timer())
+    regs = ioremap(0xF000_0000, 0x1000)
+    writel(1, regs + 4)  # here
+    iounmap(regs)

@@ -1,0 +1,6 @@
+from kmock.linux.vmalloc import vfree, vmalloc
+
+
+def program(k):
+    buf = vmalloc(4096)
+    vfree(buf)
