@@ -33,6 +33,7 @@ PROVIDERS: tuple[tuple[str, str, str], ...] = (
     ("/proc/", "kmock.fs.proc", "attach"),
     ("/proc/", "kmock.fs.devices", "attach_proc"),
     ("/sys/module/", "kmock.fs.devices", "attach_sysfs"),
+    ("/proc/vmallocinfo", "kmock.mm.vmallocinfo", "attach"),
     ("/proc/sys/vm/", "kmock.fs.proc", "attach_sysctl"),
     ("/sys/kernel/debug/kmemleak", "kmock.sanitizers.kmemleak", "attach"),
 )

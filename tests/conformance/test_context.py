@@ -63,7 +63,7 @@ from kmock.linux.rwsem import DECLARE_RWSEM, down_read, up_read
 from kmock.linux.sched import PF_KTHREAD, current, schedule
 from kmock.linux.sched.mm import current_gfp_context, memalloc_noio_restore, memalloc_noio_save
 from kmock.linux.semaphore import DEFINE_SEMAPHORE, down, down_trylock, up
-from kmock.linux.slab import kfree, kmalloc, kmem_cache_create, kmem_cache_destroy
+from kmock.linux.slab import kfree, kmalloc, kmem_cache_create, kmem_cache_destroy, kvfree, kvmalloc
 from kmock.linux.smp import get_cpu, put_cpu, raw_smp_processor_id, smp_processor_id
 from kmock.linux.spinlock import (
     DEFINE_SPINLOCK,
@@ -84,7 +84,7 @@ from kmock.linux.uaccess import (
     pagefault_disabled,
     pagefault_enable,
 )
-from kmock.linux.vmalloc import vfree, vmalloc
+from kmock.linux.vmalloc import vfree, vm_map_ram, vm_unmap_ram, vmalloc
 from kmock.linux.wait import DECLARE_WAIT_QUEUE_HEAD, wait_event, wake_up
 from tests.conformance.replay import pending, scenario
 
@@ -728,6 +728,24 @@ def vfree_in_a_hardirq(k, s):
         vfree(p)
 
 
+@scenario("context.spin-vm-map-ram")
+def vm_map_ram_under_a_spinlock(k, s):
+    page = alloc_page(GFP_KERNEL)
+    with spinning():
+        p = vm_map_ram([page], 1, -1)
+        s.check("returned", p)
+        vm_unmap_ram(p, 1)
+    free_one_page(page)
+
+
+@scenario("context.spin-kvmalloc")
+def kvmalloc_under_a_spinlock(k, s):
+    with spinning():
+        p = kvmalloc(64, GFP_KERNEL)
+        s.check("returned", p)
+        kvfree(p)
+
+
 # -- which processor ------------------------------------------------------------------------------------------------
 
 
@@ -827,7 +845,5 @@ pending("context.spin-alloc-percpu", "needs per-CPU variables")
 pending("context.spin-alloc-percpu-atomic", "needs per-CPU variables")
 pending("context.spin-free-percpu", "needs per-CPU variables")
 pending("context.spin-mempool-alloc-nowait", "needs mempools")
-pending("context.spin-vm-map-ram", "needs vm_map_ram")
-pending("context.spin-kvmalloc", "needs kvmalloc")
 pending("context.spin-ioremap", "needs ioremap")
 pending("context.irq-work-schedule", "needs irq_work, whose own bookkeeping died of it")
