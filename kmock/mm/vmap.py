@@ -43,9 +43,11 @@ class Vmaps:
 
     def unmap_range(self, address: int, size: int) -> None:
         """Unmap whatever is mapped in ``[address, address + size)``."""
-        pop = self.kernel.mmu.entries.pop
-        for vpn in range(address >> 12, address + size >> 12):
-            pop(vpn, 0)
+        entries = self.kernel.mmu.entries
+        vpns = range(address >> 12, address + size >> 12)
+        # Address space may be reserved by the terabyte.
+        for vpn in vpns if len(vpns) <= len(entries) else [vpn for vpn in entries if vpn in vpns]:
+            entries.pop(vpn, 0)
 
     def map_range(self, address: int, pages: Sequence[Page | None], prot: int) -> int:
         """``vmap_pages_range()``: 0, -EBUSY where something is mapped already, -ENOMEM where a page is NULL."""
