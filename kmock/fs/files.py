@@ -34,6 +34,7 @@ PROVIDERS: tuple[tuple[str, str, str], ...] = (
     ("/proc/", "kmock.fs.devices", "attach_proc"),
     ("/proc/io", "kmock.fs.proc", "attach_resources"),
     ("/sys/module/", "kmock.fs.devices", "attach_sysfs"),
+    ("/proc/vmallocinfo", "kmock.mm.vmallocinfo", "attach"),
     ("/proc/sys/vm/", "kmock.fs.proc", "attach_sysctl"),
     ("/sys/kernel/debug/kmemleak", "kmock.sanitizers.kmemleak", "attach"),
 )

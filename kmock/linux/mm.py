@@ -19,7 +19,7 @@ from kmock.linux.page_flags import *  # noqa: F403 -- the C header includes it
 from kmock.linux.page_flags import __all__ as _page_flags
 from kmock.linux.page_ref import *  # noqa: F403 -- the C header includes it
 from kmock.linux.page_ref import __all__ as _page_ref
-from kmock.linux.vmalloc import is_vmalloc_addr, vmalloc_to_page, vmalloc_to_pfn
+from kmock.linux.vmalloc import is_vmalloc_addr, is_vmalloc_or_module_addr, vmalloc_to_page, vmalloc_to_pfn
 from kmock.mm import page_addr, physaddr
 from kmock.mm.layout import PAGE_SHIFT, PAGE_SIZE
 
@@ -196,6 +196,7 @@ _OWN = [
     "get_page",
     "get_page_unless_zero",
     "is_vmalloc_addr",
+    "is_vmalloc_or_module_addr",
     "offset_in_page",
     "page_address",
     "page_mapcount",

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, final
 
-from kmock.lang.ptr import Ptr, make_ptr
+from kmock.lang.ptr import NULL, Ptr, make_ptr
 from kmock.mm import memtype
 from kmock.mm.gfp import GFP_KERNEL
 from kmock.mm.iomap import IoMap
-from kmock.mm.vmalloc import SIZEOF_VM_STRUCT, VmArea
+from kmock.mm.vm_area import VM_IOREMAP, VmArea
+from kmock.mm.vmalloc import SIZEOF_VM_STRUCT
 from kmock.sanitizers.describe import origin_stacks
 from kmock.sanitizers.object import SCAN_NO_SCAN, FailedAllocation
 from kmock.stack import capture
@@ -35,14 +36,15 @@ MEMREMAP_WC: Final = 4
 class IoArea(VmArea):
     """One mapping of device memory; ``size`` counts from the first page's start to the last byte asked for."""
 
-    __slots__ = ("offset", "phys_addr")
+    __slots__ = ("offset",)
     area = "mmio"
-    not_vfreed = "vfree-of-ioremap"
-    leak_kind = "ioremap-leak"
     offset: int
     """Of the cookie in its page."""
-    phys_addr: int
-    """Of the first page."""
+
+    @property
+    def leak_kind(self) -> str:
+        """Kind of report for never taking it away."""
+        return "ioremap-leak"
 
     @property
     def what(self) -> str:
@@ -110,11 +112,16 @@ class Ioremap:
     def _area(self, phys: int, size: int, call: str) -> IoArea:
         k = self.kernel
         area = IoArea()
+        area.flags = VM_IOREMAP
         area.pages = []
+        area.prot = 0
+        area.array = area.struct = NULL
+        area.gone = False
         area.call = call
         area.offset = phys % PAGE_SIZE
         area.phys_addr = phys - area.offset
         area.size = area.offset + size
+        area.span = -(-area.size // PAGE_SIZE) * PAGE_SIZE + area.guard
         area.phys = -1
         area.live = True
         area.written = None
@@ -186,7 +193,8 @@ class Ioremap:
             self._misused("iounmap-interior", address, area, by)
         if isinstance(area, IoArea):
             self.types.free(area.phys_addr, area.phys_addr + area.usable)
-        k.vmalloc.unmap(area)
+        k.vmalloc.retire(area)
+        k.vmalloc.unmap(area, pages=False)
 
     def _bad(self, ptr: int, area: Allocation | None, by: str) -> None:
         """Report the unmapping of what is not mapped; below the vmalloc area the kernel says nothing."""

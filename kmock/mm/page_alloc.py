@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from kmock.kernel.task import Task
     from kmock.machine import Kernel
+    from kmock.mm.vm_area import VmArea
     from kmock.mm.vmscan import shrinker
 
 _HEAD: Final = 1 << PG_head
@@ -66,6 +67,8 @@ class PageAllocator:
         self.check_early = config.debug_vm or self.debug_pagealloc
         self.check_late = not config.debug_vm or self.debug_pagealloc
         self.lists = FreeLists(kernel, len(self.zones.nodes), self._fit_new, self._fit_refill, self._fit_free)
+        self.vmapped: dict[int, list[VmArea]] = {}
+        """By page frame, where vmap() and its kin show it at another address."""
         self.in_shrinker: dict[Task, shrinker] = {}
         """The reclaim callback that a task is in."""
         self.contexts = AllocContexts(kernel, self.zones)
@@ -218,6 +221,7 @@ class PageAllocator:
             and block.order == order
             and block.live
             and block.call in _ORDINARY
+            and not self.vmapped
         ):
             page._refcount = 0
             if order or not self._free_quickly(page, block):
@@ -367,6 +371,8 @@ class PageAllocator:
 
     def _retire(self, page: Page, n: int) -> None:
         """Note in the records that ``n`` pages from ``page`` on are free."""
+        if self.vmapped:
+            self.kernel.vmalloc.maps.freed(page, n)
         block = page.owner
         if block.__class__ is PageBlock and block.page is page and n << 12 == 4096 << block.order:
             if block.live:

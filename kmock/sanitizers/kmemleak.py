@@ -327,8 +327,8 @@ class _Search:
 
 
 def _untraced(a: Allocation) -> bool:
-    """Whether its cache was created with SLAB_NOLEAKTRACE."""
-    return bool(getattr(getattr(a, "cache", None), "flags", 0) & SLAB_NOLEAKTRACE)
+    """Whether it is a mapping of other memory, or its cache was created with SLAB_NOLEAKTRACE."""
+    return getattr(a, "untraced", False) or bool(getattr(getattr(a, "cache", None), "flags", 0) & SLAB_NOLEAKTRACE)
 
 
 def checksum(data: bytes) -> int:

@@ -96,6 +96,8 @@ def _classify(k: Kernel, address: int, origin: Allocation | None) -> _Fault:
         # Mapped, but not for this: read-only, or a free page under debug_pagealloc.
         if k.page_alloc.is_free(address):
             return _Fault("page-use-after-free", "use-after-free")
+        if layout.is_vmalloc(address) and k.vmalloc.probe(address) is not None:
+            return _Fault("vmalloc-exec-or-ro", "", X86_PF_PROT)
         return _Fault("wild-pointer-deref", "", X86_PF_PROT)
     there = origin if origin is not None else k.mem.owner(address) if layout.is_vmalloc(address) else None
     if there is not None and there.area == "mmio":

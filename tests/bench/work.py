@@ -14,6 +14,7 @@ import kmock
 from kmock.current import current
 from kmock.linux.slab import GFP_KERNEL, kfree, kmalloc
 from kmock.linux.string import memcpy
+from kmock.linux.vmalloc import vfree, vmalloc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -95,9 +96,36 @@ def crowded_kmalloc() -> Iterator[Pair]:
         yield work, against
 
 
+@contextmanager
+def areas(live: int) -> Iterator[Callable[[], object]]:
+    """A machine with ``live`` areas of one page."""
+    with kmock.boot(memory="1G", kmemleak=False) as k:
+        kept = [vmalloc(PAGE) for _ in range(live)]
+        # Every second one goes, so that the way to a gap leads past many.
+        for p in kept[::2]:
+            vfree(p)
+        kept[::2] = [vmalloc(PAGE) for _ in kept[::2]]
+
+        def work() -> None:
+            current.kernel = k
+            vfree(vmalloc(PAGE))
+
+        yield work
+        current.kernel = k
+        for p in kept:
+            vfree(p)
+
+
+@contextmanager
+def crowded_vmalloc() -> Iterator[Pair]:
+    with areas(100) as against, areas(50_000) as work:
+        yield work, against
+
+
 ROWS = (
     Row("kmalloc(64) + kfree", "two calls of a MagicMock", 0.5, kmalloc_pair, 100),
     Row("memcpy of 4 KiB, checked", "memoryview slice copy", 8, copy, 300),
     Row("boot of 64 GiB, 8 nodes, 256 CPUs", "boot of 64 MiB", 4, big_boot, 2),
     Row("kmalloc + kfree, 1,000,000 live", "with 1,000 live", 1.3, crowded_kmalloc, 10),
+    Row("vmalloc + vfree, 50,000 live areas", "with 100 live", 1.5, crowded_vmalloc, 100),
 )

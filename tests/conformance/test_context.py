@@ -113,7 +113,7 @@ from kmock.linux.uaccess import (
     pagefault_disabled,
     pagefault_enable,
 )
-from kmock.linux.vmalloc import vfree, vmalloc
+from kmock.linux.vmalloc import vfree, vm_map_ram, vm_unmap_ram, vmalloc
 from kmock.linux.wait import DECLARE_WAIT_QUEUE_HEAD, wait_event, wake_up
 from kmock.linux.workqueue import DECLARE_WORK, flush_work, schedule_work
 from tests.conformance.replay import pending, scenario
@@ -514,9 +514,6 @@ class Operations:
     def vmalloc(self):
         return self._given(vmalloc(4096), vfree)
 
-    def kvmalloc(self):
-        return self._given(kvmalloc(64, GFP_KERNEL), kvfree)
-
     def alloc_page(self):
         return self._given(alloc_page(GFP_KERNEL), free_one_page)
 
@@ -656,7 +653,6 @@ SINGLE = {
     "spin-wait-event": ("spin", "wait_event"),
     "spin-schedule": ("spin", "schedule"),
     "spin-kmalloc-atomic": ("spin", "kmalloc_atomic"),
-    "spin-kvmalloc": ("spin", "kvmalloc"),
     "spin-alloc-page": ("spin", "alloc_page"),
     "spin-alloc-page-atomic": ("spin", "alloc_page_atomic"),
     "spin-wake-up": ("spin", "wake_up"),
@@ -825,6 +821,24 @@ def vfree_in_a_hardirq(k, s):
         vfree(p)
 
 
+@scenario("context.spin-vm-map-ram")
+def vm_map_ram_under_a_spinlock(k, s):
+    page = alloc_page(GFP_KERNEL)
+    with spinning():
+        p = vm_map_ram([page], 1, -1)
+        s.check("returned", p)
+        vm_unmap_ram(p, 1)
+    free_one_page(page)
+
+
+@scenario("context.spin-kvmalloc")
+def kvmalloc_under_a_spinlock(k, s):
+    with spinning():
+        p = kvmalloc(64, GFP_KERNEL)
+        s.check("returned", p)
+        kvfree(p)
+
+
 # -- which processor ------------------------------------------------------------------------------------------------
 
 
@@ -977,7 +991,6 @@ def free_percpu_under_spinlock(k, s):
 
 pending("context.matrix-tasklet", "most of what it records follows from lockdep noise and dying")
 pending("context.spin-mempool-alloc-nowait", "needs mempools")
-pending("context.spin-vm-map-ram", "needs vm_map_ram")
 pending(
     "context.irq-work-schedule",
     "irq_work's own bookkeeping died of it: a handler that sleeps is reported, and goes on here",

@@ -180,11 +180,25 @@ PLAIN = [id for id in TWENTY if "kmemleak-on" not in id and "fail-page-vmalloc" 
 scenario(*PLAIN, boot={"kmemleak": False})(repeated)
 
 FULL_CACHE = "the recorded machine's cache of vmap_area had no free object left and asked for a page first"
-scenario(
+
+
+@scenario(
     "context.fail-page-vmalloc",
     boot={"kmemleak": False},
     except_headlines=dict.fromkeys(("FAULT_INJECTION", "vm_struct allocation failed", "SLUB: Unable"), FULL_CACHE),
-)(repeated)
+)
+def pages_of_an_area(k, s):
+    warm_up()
+    name = arm(k, s)
+    # The pages themselves may lie in highmem, and such calls are spared.
+    got = [__vmalloc(4096, GFP_KERNEL) for _ in range(20)]
+    assert all(got)
+    s.except_("pattern", FULL_CACHE)
+    for attribute in ("times", "space"):
+        s.check(f"{attribute}_after", int(k.read_file(f"{DEBUGFS}/{name}/{attribute}")))
+    k.faults.clear()
+    for p in got:
+        vfree(p)
 
 
 @scenario("context.kmemleak-on-failslab-interval-3")

@@ -8,7 +8,7 @@ import kmock
 from kmock.linux.bug import BUG, BUG_ON, WARN, WARN_ON, WARN_ON_ONCE, panic
 from kmock.linux.err import ERR_PTR
 from kmock.linux.errno import ENOMEM
-from kmock.linux.gfp import GFP_KERNEL, __get_free_page, free_page
+from kmock.linux.gfp import __GFP_ZERO, GFP_KERNEL, __free_page, __get_free_page, alloc_page, free_page
 from kmock.linux.kernel import container_of
 from kmock.linux.kref import kref, kref_get, kref_get_unless_zero, kref_init, kref_put, kref_read
 from kmock.linux.kthread import kthread_run
@@ -25,6 +25,7 @@ from kmock.linux.list import (
     list_entry,
     list_head,
 )
+from kmock.linux.mm import page_address
 from kmock.linux.mutex import DEFINE_MUTEX, mutex_lock
 from kmock.linux.poison import (
     PAGE_POISON,
@@ -51,8 +52,8 @@ from kmock.linux.spinlock import DEFINE_SPINLOCK, spin_lock
 from kmock.linux.string import memset, snprintf, strlen
 from kmock.linux.types import NULL, Ptr, Struct, addressof, offsetof, sizeof, u32
 from kmock.linux.uaccess import copy_from_user
-from kmock.linux.vmalloc import vfree, vmalloc
-from tests.conformance.replay import pending, scenario
+from kmock.linux.vmalloc import PAGE_KERNEL, VM_MAP, vfree, vmalloc, vmap, vunmap
+from tests.conformance.replay import scenario
 
 NONCANONICAL = 0xDEAD_0000_0000_0100
 
@@ -282,6 +283,16 @@ def vmalloc_use_after_vfree(k, s):
     rd(p)
 
 
+@scenario("context.vmap-write-ok")
+def vmap_write(k, s):
+    page = alloc_page(GFP_KERNEL | __GFP_ZERO)
+    p = vmap([page], 1, VM_MAP, PAGE_KERNEL)
+    wr(p)
+    s.check("through_direct_map", page_address(page).u32[0])
+    vunmap(p)
+    __free_page(page)
+
+
 @scenario("context.page-use-after-free-debug-pagealloc")
 def page_use_after_free_debug_pagealloc(k, s):
     p = __get_free_page(GFP_KERNEL)
@@ -462,6 +473,3 @@ def nx_execute(k, s):
     p = kmalloc(64, GFP_KERNEL)
     p[0] = 0xC3
     p()
-
-
-pending("context.vmap-write-ok", "needs vmap()")

@@ -1,0 +1,9 @@
+from kmock.linux.gfp import GFP_KERNEL, __free_page, alloc_page
+from kmock.linux.vmalloc import PAGE_KERNEL, VM_MAP, pgprot_writecombine, vmap, vunmap
+
+
+def good(k):
+    page = alloc_page(GFP_KERNEL)
+    vunmap(vmap([page], 1, VM_MAP, PAGE_KERNEL))
+    vunmap(vmap([page], 1, VM_MAP, pgprot_writecombine(PAGE_KERNEL)))
+    __free_page(page)
