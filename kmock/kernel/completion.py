@@ -55,8 +55,7 @@ def wait(
     """Wait until it is completed: the jiffies left (at least 1), 0 after the timeout, -ERESTARTSYS after a signal."""
     mine = _state(k, x)
     task = k.current
-    if k.cpu.preempt_count or k.cpu.irqs_off or task.rcu_depth or task.non_block:
-        k.atomic_sleep.might_sleep(at, "wait-atomic")
+    k.atomic_sleep.might_sleep(at, "wait-atomic")
     if not mine.count:
         timeout = _sleep(k, x, mine, task, state, timeout)
         if not mine.count:

@@ -106,9 +106,9 @@ class Contracts:
 
     def _check_gfp_passed_on(self, contract: Contract, gfp: int) -> None:
         """Lint: a driver's function that is given gfp flags lets an allocation do what its caller ruled out."""
-        stack = self.kernel.capture()
         given = caller_gfp()
         if given is not None and gfp & _MAY_DO & ~given:
+            stack = self.kernel.capture()
             self.kernel.report(
                 "gfp-param-ignored",
                 f"BUG: kmock: gfp-param-ignored in {self.kernel.symbol(stack)}",

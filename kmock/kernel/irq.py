@@ -87,9 +87,7 @@ class Irqs:
         k = self.kernel
         if (flags & IRQF_SHARED and dev_id is None) or not 0 < irq < NR_IRQS or not (handler or thread_fn):
             return -_EINVAL
-        task = k.current
-        if k.cpu.preempt_count or k.cpu.irqs_off or task.rcu_depth or task.non_block:
-            k.atomic_sleep.might_sleep("include/linux/sched/mm.h:274", "irq-context-contract")
+        k.atomic_sleep.might_sleep("include/linux/sched/mm.h:274", "irq-context-contract")
         if k.faults.active and k.faults.should_fail_kmalloc(SIZEOF_IRQACTION):
             return -_ENOMEM
         line = self.lines.setdefault(irq, Line())

@@ -40,8 +40,7 @@ class Thread:
 
 def create(k: Kernel, function: Callable[[Any], int | None], data: Any, name: str, cpu: int | None = None) -> Task:
     """``kthread_create()``: a thread that runs once it is woken."""
-    if k.cpu.preempt_count or k.cpu.irqs_off or k.current.rcu_depth or k.current.non_block:
-        k.atomic_sleep.might_sleep("include/linux/sched/mm.h:274")
+    k.atomic_sleep.might_sleep("include/linux/sched/mm.h:274")
     task = Task(k.new_pid(), name[: TASK_COMM_LEN - 1], PF_KTHREAD)
     task.thread = Thread(function, data)
     if cpu is not None:

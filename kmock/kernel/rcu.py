@@ -215,8 +215,7 @@ class Rcu:
         k = self.kernel
         if not self.graces:
             return
-        if k.cpu.preempt_count or k.cpu.irqs_off or k.current.rcu_depth or k.current.non_block:
-            k.atomic_sleep.might_sleep("kernel/locking/mutex.c:580", "sleep-in-atomic")
+        k.atomic_sleep.might_sleep("kernel/locking/mutex.c:580", "sleep-in-atomic")
         self.synchronize("rcu_barrier")
 
     def kfree(self, pointer: Any) -> None:

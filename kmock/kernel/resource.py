@@ -110,8 +110,7 @@ class Resources:
     def request_region(self, root: Resource, start: int, n: int, name: str, flags: int = 0) -> Resource | None:
         """``__request_region()``: claim ``n`` addresses from ``start``; None where they are somebody's."""
         k = self.kernel
-        if k.cpu.preempt_count or k.cpu.irqs_off or k.current.rcu_depth or k.current.non_block:
-            k.atomic_sleep.might_sleep("include/linux/sched/mm.h:274")
+        k.atomic_sleep.might_sleep("include/linux/sched/mm.h:274")
         if k.faults.active and k.faults.should_fail_kmalloc(SIZEOF_RESOURCE, _GFP_KERNEL):
             return None
         end = start + n - 1

@@ -51,9 +51,7 @@ def down(
 ) -> int:
     """Take one; -EINTR if a signal came first, -ETIME after ``timeout`` jiffies. ``line`` of semaphore.c asks to sleep."""
     mine = _state(k, sem)
-    task = k.current
-    if k.cpu.preempt_count or k.cpu.irqs_off or task.rcu_depth or task.non_block:
-        k.atomic_sleep.might_sleep(f"kernel/locking/semaphore.c:{line}", "lock-sleeping-in-atomic")
+    k.atomic_sleep.might_sleep(f"kernel/locking/semaphore.c:{line}", "lock-sleeping-in-atomic")
     if mine.count > 0:
         mine.count -= 1
         return 0

@@ -242,8 +242,7 @@ class Workqueues:
 
     def _may_wait(self, line: int) -> None:
         k = self.kernel
-        if k.cpu.preempt_count or k.cpu.irqs_off or k.current.rcu_depth or k.current.non_block:
-            k.atomic_sleep.might_sleep(f"kernel/workqueue.c:{line}")
+        k.atomic_sleep.might_sleep(f"kernel/workqueue.c:{line}")
 
     def _wait(self, over: Callable[[], bool], what: str) -> None:
         k = self.kernel

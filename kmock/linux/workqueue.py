@@ -252,8 +252,7 @@ def current_work(k: Kernel) -> work_struct | None:
 
 
 def _create(k: Kernel, name: str, flags: int, max_active: int) -> workqueue_struct:
-    if k.cpu.preempt_count or k.cpu.irqs_off or k.current.rcu_depth or k.current.non_block:
-        k.atomic_sleep.might_sleep("include/linux/sched/mm.h:274")
+    k.atomic_sleep.might_sleep("include/linux/sched/mm.h:274")
     if k.faults.active and k.faults.should_fail_kmalloc(SIZEOF_WORKQUEUE):
         return NULL  # type: ignore[return-value]  # C's NULL
     return k.workqueues.create(name, flags, max_active)

@@ -155,8 +155,7 @@ class Ioremap:
 
     def _sleeps(self, at: str) -> None:
         k = self.kernel
-        if k.cpu.preempt_count or k.cpu.irqs_off or k.current.rcu_depth or k.current.non_block:
-            k.atomic_sleep.might_sleep(at, "ioremap-atomic")
+        k.atomic_sleep.might_sleep(at, "ioremap-atomic")
 
     def _impossible(self, phys: int, size: int, call: str) -> None:
         k = self.kernel

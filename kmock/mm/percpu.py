@@ -266,7 +266,7 @@ class PerCpu:
                 k.warn("percpu-bad-size", "mm/percpu.c:1758", "pcpu_alloc", said, key=(size, align))
             return None
         atomic = not gfp & _DIRECT_RECLAIM
-        if not atomic and (k.cpu.preempt_count or k.cpu.irqs_off or k.current.rcu_depth or k.current.non_block):
+        if not atomic:
             k.atomic_sleep.might_sleep("kernel/locking/mutex.c:580", "percpu-alloc-atomic")
         found = self._place(size, align, gfp & (GFP_KERNEL | GFP_NORETRY | GFP_NOWARN), atomic=atomic)
         if isinstance(found, str):

@@ -62,8 +62,7 @@ def kmem_cache_create(
     """``kmem_cache_create_usercopy()``: a cache, or NULL. ``old`` is the six-argument form of 2.6.21 and before."""
     slub = k.slab
     text = name.decode() if isinstance(name, bytes) else name
-    if k.cpu.preempt_count or k.cpu.irqs_off or k.current.rcu_depth or k.current.non_block:
-        k.atomic_sleep.might_sleep("kernel/locking/mutex.c:580", "cache-create-atomic")
+    k.atomic_sleep.might_sleep("kernel/locking/mutex.c:580", "cache-create-atomic")
     if old:
         flags = _modern(flags)
     if not _sane(k, text, size):
@@ -208,8 +207,7 @@ def kmem_cache_destroy(k: Kernel, cache: KmemCache | Ptr) -> None:
         return
     if not usable(k, cache, "cache-destroy-twice"):
         return
-    if k.cpu.preempt_count or k.cpu.irqs_off or k.current.rcu_depth or k.current.non_block:
-        k.atomic_sleep.might_sleep("include/linux/percpu-rwsem.h:49", "cache-create-atomic")
+    k.atomic_sleep.might_sleep("include/linux/percpu-rwsem.h:49", "cache-create-atomic")
     cache.refcount -= 1
     if cache.refcount > 0:
         return
@@ -313,8 +311,7 @@ def _remaining(k: Kernel, slab: Slab) -> Iterator[str]:
 
 def kmem_cache_shrink(k: Kernel, cache: KmemCache) -> int:
     """``kmem_cache_shrink()``: give empty slabs back; 0 if none is left, else 1."""
-    if k.cpu.preempt_count or k.cpu.irqs_off or k.current.rcu_depth or k.current.non_block:
-        k.atomic_sleep.might_sleep("include/linux/percpu-rwsem.h:49", "cache-create-atomic")
+    k.atomic_sleep.might_sleep("include/linux/percpu-rwsem.h:49", "cache-create-atomic")
     slub = k.slab
     if slub.quarantine is not None:
         slub.put_back_all(slub.quarantine.remove_cache(cache))

@@ -107,11 +107,6 @@ class VmArea(Allocation):
         """Address behind the guard page."""
         return self.addr + self.span
 
-    def page_at(self, address: int) -> Page | None:
-        """Return the page mapped at ``address``."""
-        index = address - self.addr >> 12
-        return self.pages[index] if 0 <= index < len(self.pages) else None
-
 
 class AreaPages:
     """Owner of the pages that vmalloc() took for an area."""

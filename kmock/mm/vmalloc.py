@@ -132,8 +132,7 @@ class Vmalloc:
             return None
         if flags & VM_IOREMAP:
             align = 1 << min(max((pages - 1).bit_length(), 12), IOREMAP_MAX_ORDER)
-        if k.cpu.preempt_count or k.cpu.irqs_off or k.current.rcu_depth or k.current.non_block:
-            k.atomic_sleep.might_sleep("include/linux/sched/mm.h:274", "vmalloc-atomic")
+        k.atomic_sleep.might_sleep("include/linux/sched/mm.h:274", "vmalloc-atomic")
         # The kernel's own books of an area are an object of a slab cache.
         if k.faults.active and k.faults.should_fail_kmalloc(SIZEOF_VM_STRUCT, gfp & GFP_RECLAIM_MASK):
             return None
@@ -272,8 +271,7 @@ class Vmalloc:
         k = self.kernel
         if k.cpu.preempt_count & _IN_INTERRUPT:
             k.bug("vfree-atomic", "mm/vmalloc.c:2878")
-        if k.cpu.preempt_count or k.cpu.irqs_off or k.current.rcu_depth or k.current.non_block:
-            k.atomic_sleep.might_sleep("mm/vmalloc.c:2879", "vfree-atomic")
+        k.atomic_sleep.might_sleep("mm/vmalloc.c:2879", "vfree-atomic")
         area = vfree_misuse.area_to_free(k, ptr, "vunmap") if int(ptr) else None
         if area is not None:
             vfree_misuse.check_free(k, ptr, area, "vunmap")
@@ -338,7 +336,6 @@ class Vmalloc:
     def unmap_aliases(self) -> None:
         """``vm_unmap_aliases()``: flush every mapping that was undone lazily."""
         k = self.kernel
-        if k.cpu.preempt_count or k.cpu.irqs_off or k.current.rcu_depth or k.current.non_block:
-            k.atomic_sleep.might_sleep("mm/vmalloc.c:2214", "vfree-atomic")
+        k.atomic_sleep.might_sleep("mm/vmalloc.c:2214", "vfree-atomic")
         self.blocks.purge_fragmented()
         self.purge()

@@ -81,8 +81,7 @@ class Vmaps:
     def vmap(self, pages: Sequence[Page | None] | Ptr, count: int, flags: int, prot: int) -> Ptr:
         """``vmap()``: map ``count`` pages side by side; NULL if that fails."""
         k = self.kernel
-        if k.cpu.preempt_count or k.cpu.irqs_off or k.current.rcu_depth or k.current.non_block:
-            k.atomic_sleep.might_sleep("mm/vmalloc.c:2907", "vmalloc-atomic")
+        k.atomic_sleep.might_sleep("mm/vmalloc.c:2907", "vmalloc-atomic")
         if flags & VM_NO_GUARD:
             k.warn("vmalloc-out-of-bounds", "mm/vmalloc.c:2913", "vmap", lines=["an area without a guard page"])
             flags &= ~VM_NO_GUARD

@@ -72,8 +72,7 @@ class VmapBlocks:
         if not count:
             k.warn("vmalloc-zero-size", "mm/vmalloc.c:2129", "vm_map_ram")
             return vmalloc.failed("vm_map_ram", 0)
-        if k.cpu.preempt_count or k.cpu.irqs_off or k.current.rcu_depth or k.current.non_block:
-            k.atomic_sleep.might_sleep("include/linux/sched/mm.h:274", "vmalloc-atomic")
+        k.atomic_sleep.might_sleep("include/linux/sched/mm.h:274", "vmalloc-atomic")
         area = self._area(count)
         if area is None:
             return vmalloc.failed("vm_map_ram", count * PAGE_SIZE)
@@ -124,8 +123,7 @@ class VmapBlocks:
     def unmap(self, mem: Ptr, count: int) -> None:
         """``vm_unmap_ram()``: take back what vm_map_ram() mapped, all of it."""
         k = self.kernel
-        if k.cpu.preempt_count or k.cpu.irqs_off or k.current.rcu_depth or k.current.non_block:
-            k.atomic_sleep.might_sleep("mm/vmalloc.c:2280", "vfree-atomic")
+        k.atomic_sleep.might_sleep("mm/vmalloc.c:2280", "vfree-atomic")
         address = int(mem)
         self._check_address(address)
         area = k.vmalloc.areas.get(address)
