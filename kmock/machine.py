@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from kmock.mm.kfree_rcu import KfreeRcu
     from kmock.mm.page_alloc import PageAllocator
     from kmock.mm.percpu import PerCpu
+    from kmock.mm.shmem import Shmem
     from kmock.mm.slub import Slub
     from kmock.mm.uaccess import Uaccess
     from kmock.mm.vmalloc import Vmalloc
@@ -75,6 +76,7 @@ if TYPE_CHECKING:
     from kmock.sanitizers.kmsan import Kmsan
     from kmock.sanitizers.leftovers import Leftovers
     from kmock.sanitizers.lockdep import Lockdep
+    from kmock.sanitizers.mappings import Mappings
     from kmock.user.process import Process
 
 FIRST_PID = 100
@@ -209,6 +211,10 @@ class Kernel(Panic):
     """What modules and files leave behind."""
     uaccess: Subsystem[Uaccess] = Subsystem("mm.uaccess:Uaccess")
     """Copies from and to processes."""
+    shmem: Subsystem[Shmem] = Subsystem("mm.shmem:Shmem")
+    """Shared anonymous memory."""
+    mappings: Subsystem[Mappings] = Subsystem("sanitizers.mappings:Mappings")
+    """What drivers do with areas of processes."""
     chrdevs: Subsystem[CharDevices] = Subsystem("fs.char_dev:CharDevices")
     """Character devices."""
     misc: Subsystem[MiscDevices] = Subsystem("fs.misc:MiscDevices")

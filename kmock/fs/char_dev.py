@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import errno
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kmock.errors import ReportedError
+from kmock.fs.file import File
 from kmock.mm.gfp import GFP_KERNEL
 from kmock.sanitizers.leftovers import Registration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kmock.fs.file import File, Inode, file_operations
+    from kmock.fs.file import Inode, file_operations
     from kmock.kernel.module import Module
     from kmock.machine import Kernel
     from kmock.sanitizers.object import Allocation
@@ -302,6 +303,20 @@ class CharDevices:
         if result:
             self.release(file)
         return result or 0
+
+    def fput(self, file: Any) -> None:
+        """``fput()``: drop a reference to an open file; the last one has its driver release it."""
+        file.f_count -= 1
+        if file.f_count:
+            return
+        if not isinstance(file, File):
+            file.released()
+            return
+        if file.f_op.release is not None:
+            file.f_op.release(file.f_inode, file)  # whose result nobody looks at, in the kernel too
+        self.release(file)
+        file.private_data = None
+        self.kernel.leftovers.released(file, self.kernel.current)
 
     def release(self, file: File) -> None:
         """``fops_put()`` and ``cdev_put()``: let go of the modules behind a file."""

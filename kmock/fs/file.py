@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from kmock.lang.optable import OpTable
+from kmock.mm.address_space import address_space
 
 FMODE_READ = 0x1
 FMODE_WRITE = 0x2
@@ -79,6 +80,7 @@ class Inode:
         self.i_cdev: Any = None
         self.i_private: Any = None
         self.i_size = 0
+        self.i_mapping = address_space(self)
 
     def __repr__(self) -> str:
         return f"<inode {self.i_ino} of device {self.i_rdev >> 20}:{self.i_rdev & 0xFFFFF}>"
@@ -137,7 +139,12 @@ class File:
         self.open_seqs = (0, 0)
         """The machine's allocations before and after the driver's open."""
         self.f_count = 1
-        """How many descriptors stand for it."""
+        """How many descriptors and areas of memory stand for it."""
+
+    @property
+    def f_mapping(self) -> address_space:
+        """What its pages belong to, and who shows them."""
+        return self.f_inode.i_mapping
 
     def __repr__(self) -> str:
         return f"<file {self.path}>"

@@ -20,11 +20,19 @@ SYSCALLS = {
     "poll": 7,
     "lseek": 8,
     "mmap": 9,
+    "mprotect": 10,
     "munmap": 11,
+    "brk": 12,
     "ioctl": 16,
     "pread64": 17,
     "pwrite64": 18,
+    "mremap": 25,
+    "msync": 26,
+    "madvise": 28,
+    "fork": 57,
     "fsync": 74,
+    "mlock": 149,
+    "munlock": 150,
 }
 
 

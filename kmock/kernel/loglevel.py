@@ -31,8 +31,13 @@ def printk(k: Kernel, fmt: str | bytes, args: tuple[Any, ...]) -> int:
 def rate_limited(k: Kernel) -> bool:
     """Whether the driver's line may speak: ten times in five seconds (``__ratelimit()``)."""
     frame = caller(k)
-    began, count = k.rates.get((frame.file, frame.line), (k.clock.now, 0))
+    return may_speak(k, (frame.file, frame.line))
+
+
+def may_speak(k: Kernel, place: object) -> bool:
+    """Whether ``place`` may speak once more: ten times in five seconds."""
+    began, count = k.rates.get(place, (k.clock.now, 0))
     if k.clock.now - began >= RATELIMIT_INTERVAL:
         began, count = k.clock.now, 0
-    k.rates[frame.file, frame.line] = (began, count + 1)
+    k.rates[place] = (began, count + 1)
     return count < RATELIMIT_BURST

@@ -22,11 +22,53 @@ from kmock.linux.page_ref import __all__ as _page_ref
 from kmock.linux.vmalloc import is_vmalloc_addr, is_vmalloc_or_module_addr, vmalloc_to_page, vmalloc_to_pfn
 from kmock.mm import page_addr, physaddr
 from kmock.mm.layout import PAGE_SHIFT, PAGE_SIZE
+from kmock.mm.mmap_lock import assert_locked
+from kmock.mm.vm_fault import ZERO_PFN
+from kmock.mm.vm_flags import (
+    VM_ACCESS_FLAGS,
+    VM_ACCOUNT,
+    VM_ARCH_1,
+    VM_DONTCOPY,
+    VM_DONTDUMP,
+    VM_DONTEXPAND,
+    VM_EXEC,
+    VM_GROWSDOWN,
+    VM_HUGEPAGE,
+    VM_HUGETLB,
+    VM_IO,
+    VM_LOCKED,
+    VM_LOCKONFAULT,
+    VM_MAYEXEC,
+    VM_MAYREAD,
+    VM_MAYSHARE,
+    VM_MAYWRITE,
+    VM_MERGEABLE,
+    VM_MIXEDMAP,
+    VM_NOHUGEPAGE,
+    VM_NONE,
+    VM_NORESERVE,
+    VM_PAT,
+    VM_PFNMAP,
+    VM_RAND_READ,
+    VM_READ,
+    VM_SEQ_READ,
+    VM_SHARED,
+    VM_SOFTDIRTY,
+    VM_SPECIAL,
+    VM_SYNC,
+    VM_WIPEONFORK,
+    VM_WRITE,
+    is_cow_mapping,
+    vm_get_page_prot,
+)
+from kmock.mm.vma import vm_operations_struct
 
 if TYPE_CHECKING:
     from kmock.lang.ptr import Ptr
     from kmock.machine import Kernel
+    from kmock.mm.mm_struct import mm_struct
     from kmock.mm.page import Page
+    from kmock.mm.vma import vm_area_struct
 
 
 # -- references ---------------------------------------------------------------------------------------------------
@@ -155,6 +197,87 @@ def setup_per_zone_wmarks(k: Kernel) -> None:
     k.page_alloc.zones.setup_watermarks()
 
 
+# -- areas of processes -------------------------------------------------------------------------------------------
+
+
+@api(since="1.0")
+def find_vma(k: Kernel, mm: mm_struct, addr: int) -> vm_area_struct | None:
+    """Return the first area that ends behind ``addr``, whether or not it holds it; the caller holds ``mmap_lock``."""
+    assert_locked(k, mm)
+    return mm.find_vma(int(addr))
+
+
+@api(since="2.4")
+def find_vma_intersection(k: Kernel, mm: mm_struct, start_addr: int, end_addr: int) -> vm_area_struct | None:
+    """Return the first area that has a part of ``[start_addr, end_addr)``; the caller holds ``mmap_lock``."""
+    assert_locked(k, mm)
+    found = mm.find_vma(int(start_addr))
+    return found if found is not None and found.vm_start < end_addr else None
+
+
+@api(since="5.14")
+def vma_lookup(k: Kernel, mm: mm_struct, addr: int) -> vm_area_struct | None:
+    """Return the area that ``addr`` lies in. Nothing checks that the caller holds ``mmap_lock``."""
+    return mm.vma_lookup(int(addr))
+
+
+@api(since="2.6.25")
+def vma_pages(k: Kernel, vma: vm_area_struct) -> int:
+    """Return how many pages an area has."""
+    return vma.pages
+
+
+@api(since="4.20")
+def vma_is_anonymous(k: Kernel, vma: vm_area_struct) -> bool:
+    """Return whether nobody but the process itself fills an area's pages."""
+    return vma.vm_ops is None
+
+
+@api(since="5.4")
+def vma_is_accessible(k: Kernel, vma: vm_area_struct) -> bool:
+    """Return whether an area may be accessed at all."""
+    return bool(vma.vm_flags & VM_ACCESS_FLAGS)
+
+
+@api(since="2.6.32")
+def linear_page_index(k: Kernel, vma: vm_area_struct, address: int) -> int:
+    """Return the page of the mapped object that ``address`` shows."""
+    return vma.pgoff_of(int(address))
+
+
+@api(since="1.0")
+def ZERO_PAGE(k: Kernel, vaddr: int) -> Page:
+    """Return the page that every untouched anonymous page reads as."""
+    return k.memmap.page(ZERO_PFN)
+
+
+@api(since="2.6")
+def get_mm_counter(k: Kernel, mm: mm_struct, member: int) -> int:
+    """Return how many pages of a kind (``MM_FILEPAGES``...) a process has."""
+    return max(mm.rss[member], 0)
+
+
+@api(since="2.6")
+def add_mm_counter(k: Kernel, mm: mm_struct, member: int, value: int) -> None:
+    """Count ``value`` pages of a kind more."""
+    mm.rss[member] += value
+
+
+@api(since="2.6", undo="dec_mm_counter")
+def inc_mm_counter(k: Kernel, mm: mm_struct, member: int) -> None:
+    """Count one page of a kind more."""
+    mm.rss[member] += 1
+
+
+@api(since="2.6")
+def dec_mm_counter(k: Kernel, mm: mm_struct, member: int) -> None:
+    """Count one page of a kind less."""
+    mm.rss[member] -= 1
+
+
+# -- numbers ------------------------------------------------------------------------------------------------------
+
+
 def PAGE_ALIGN(addr: int) -> int:
     """Round up to a multiple of the page size."""
     return (addr + PAGE_SIZE - 1) & -PAGE_SIZE
@@ -191,12 +314,54 @@ _OWN = [
     "PFN_DOWN",
     "PFN_PHYS",
     "PFN_UP",
+    "VM_ACCESS_FLAGS",
+    "VM_ACCOUNT",
+    "VM_ARCH_1",
+    "VM_DONTCOPY",
+    "VM_DONTDUMP",
+    "VM_DONTEXPAND",
+    "VM_EXEC",
+    "VM_GROWSDOWN",
+    "VM_HUGEPAGE",
+    "VM_HUGETLB",
+    "VM_IO",
+    "VM_LOCKED",
+    "VM_LOCKONFAULT",
+    "VM_MAYEXEC",
+    "VM_MAYREAD",
+    "VM_MAYSHARE",
+    "VM_MAYWRITE",
+    "VM_MERGEABLE",
+    "VM_MIXEDMAP",
+    "VM_NOHUGEPAGE",
+    "VM_NONE",
+    "VM_NORESERVE",
+    "VM_PAT",
+    "VM_PFNMAP",
+    "VM_RAND_READ",
+    "VM_READ",
+    "VM_SEQ_READ",
+    "VM_SHARED",
+    "VM_SOFTDIRTY",
+    "VM_SPECIAL",
+    "VM_SYNC",
+    "VM_WIPEONFORK",
+    "VM_WRITE",
+    "ZERO_PAGE",
+    "add_mm_counter",
     "compound_nr",
     "compound_order",
+    "dec_mm_counter",
+    "find_vma",
+    "find_vma_intersection",
+    "get_mm_counter",
     "get_page",
     "get_page_unless_zero",
+    "inc_mm_counter",
+    "is_cow_mapping",
     "is_vmalloc_addr",
     "is_vmalloc_or_module_addr",
+    "linear_page_index",
     "offset_in_page",
     "page_address",
     "page_mapcount",
@@ -213,6 +378,12 @@ _OWN = [
     "totalram_pages",
     "try_get_page",
     "virt_to_head_page",
+    "vm_get_page_prot",
+    "vm_operations_struct",
+    "vma_is_accessible",
+    "vma_is_anonymous",
+    "vma_lookup",
+    "vma_pages",
     "vmalloc_to_page",
     "vmalloc_to_pfn",
 ]

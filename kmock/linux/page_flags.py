@@ -33,6 +33,7 @@ from kmock.mm.page import (
     PG_workingset,
     PG_writeback,
 )
+from kmock.mm.rmap import is_anon
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -177,7 +178,13 @@ def compound_head(k: Kernel, page: Page) -> Page:
     return page.compound_head
 
 
-__getattr__ = header_getattr(__name__, {"PageAnon", "PageKsm", "PageSwapCache", "PageHuge", "PageTransHuge"})
+@api(since="2.6")
+def PageAnon(k: Kernel, page: Page) -> bool:
+    """Whether the page is a process' own, no file's."""
+    return is_anon(page)
+
+
+__getattr__ = header_getattr(__name__, {"PageKsm", "PageSwapCache", "PageHuge", "PageTransHuge"})
 __all__ = [
     "ClearPageActive",
     "ClearPageChecked",
@@ -213,6 +220,7 @@ __all__ = [
     "PG_workingset",
     "PG_writeback",
     "PageActive",
+    "PageAnon",
     "PageBuddy",
     "PageChecked",
     "PageCompound",

@@ -77,15 +77,15 @@ class BadPages:
         """Report a mistake that the kernel does not notice."""
         k = self.kernel
         lines = dump_page(page, f"kmock: {kind}")
-        k.report(kind, f"BUG: kmock: {kind} in {function}()", lines=lines, stacks=self._blamed(page), key=(page, kind))
+        k.report(kind, f"BUG: kmock: {kind} in {function}()", lines=lines, stacks=self.blamed(page), key=(page, kind))
 
     def bug(self, kind: str, at: str, page: Page, condition: str, form: str = "VM_BUG_ON_PAGE") -> None:
         """``VM_BUG_ON_PAGE(condition, page)`` at a place of the kernel's source."""
         k = self.kernel
         self.found += 1
-        k.bug(self.cause or kind, at, headlines=dump_page(page, f"{form}({condition})"), stacks=self._blamed(page))
+        k.bug(self.cause or kind, at, headlines=dump_page(page, f"{form}({condition})"), stacks=self.blamed(page))
 
-    def _blamed(self, page: Page) -> dict[str, Any]:
+    def blamed(self, page: Page) -> dict[str, Any]:
         """The stacks of a report about ``page``, which also tells why its memory may be left in the end."""
         return {"access": self.kernel.capture(), **(self.life or self.life_of(page))}
 
@@ -111,7 +111,7 @@ class BadPages:
             self._last.followed_by.append(headline)
             k.log.write_all([headline, *lines])
         else:
-            self._last = k.report(self.cause or kind, headline, lines=lines, stacks=self._blamed(page), taint="B")
+            self._last = k.report(self.cause or kind, headline, lines=lines, stacks=self.blamed(page), taint="B")
         page._mapcount = -1
 
     def forget(self) -> None:
@@ -188,7 +188,7 @@ class BadPages:
             "page-poison-overwritten",
             "pagealloc: single bit error" if single else "pagealloc: memory corruption",
             lines=[*hex_rows(address, changed), *dump_page(page, "pagealloc: corrupted page details")],
-            stacks=self._blamed(page),
+            stacks=self.blamed(page),
             attributes={"address": address, "size": len(changed)},
         )
 

@@ -1,52 +1,27 @@
-"""A process' address space: its areas and its page table (``include/linux/mm_types.h``, ``mm/mmap.c``)."""
+"""A process' address space: its areas, its page table and what is counted (``include/linux/mm_types.h``)."""
 
 from __future__ import annotations
 
-import errno
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
 
 from sortedcontainers import SortedDict
 
-from kmock.hw.mmu import PTE_ACCESSED, PTE_DIRTY, PTE_NX, PTE_PRESENT, PTE_RW, PTE_USER, PageTable
+from kmock.errors import ReportedError
+from kmock.hw.mmu import PTE_ACCESSED, PTE_DIRTY, PTE_PFN_MASK, PTE_PRESENT, PTE_RW, PageTable
+from kmock.kernel import rwsem
+from kmock.kernel.rwsem import rw_semaphore
+from kmock.mm.vm_flags import PTE_PROTNONE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kmock.machine import Kernel
-    from kmock.mm.page import Page
+    from kmock.mm.vma import vm_area_struct
 
-VM_READ = 0x1
-VM_WRITE = 0x2
-VM_EXEC = 0x4
-VM_SHARED = 0x8
-VM_MAYREAD = 0x10
-VM_MAYWRITE = 0x20
-VM_MAYEXEC = 0x40
-VM_MAYSHARE = 0x80
-
-PAGE_SIZE = 4096
-MMAP_GAP = PAGE_SIZE
-"""Left free below every area, so that running past its neighbour faults."""
-
-GFP_USER_PAGE = 0x100CCA | 0x100
-"""GFP_HIGHUSER_MOVABLE | __GFP_ZERO, as ``mm/memory.c`` takes an anonymous page."""
-
-
-class vm_area_struct:
-    """An area of a process' address space, ``[vm_start, vm_end)``."""
-
-    def __init__(self, mm: mm_struct, start: int, end: int, flags: int, file: Any = None, pgoff: int = 0) -> None:
-        self.vm_mm = mm
-        self.vm_start = start
-        self.vm_end = end
-        self.vm_flags = flags
-        self.vm_file = file
-        self.vm_pgoff = pgoff
-        self.vm_ops: Any = None
-        self.vm_private_data: Any = None
-
-    def __repr__(self) -> str:
-        return f"<vma {self.vm_start:#x}-{self.vm_end:#x}>"
+PAGE_SIZE: Final = 4096
+PTE_SOFT_PRESENT: Final = PTE_PRESENT | PTE_PROTNONE
+"""What an entry that stands for a page has one of (``pte_present()``)."""
 
 
 class UserMemory:
@@ -62,118 +37,186 @@ class UserMemory:
         return ()
 
 
+USER_MEMORY: Final = UserMemory()
+
+
 class mm_struct:
-    """An address space. Pages come when they are first touched; the process' end gives them back."""
+    """An address space. Pages come when they are first touched; the last user's end gives them back."""
+
+    __slots__ = (
+        "__weakref__",
+        "brk",
+        "def_flags",
+        "has_pinned",
+        "hiwater_rss",
+        "hiwater_vm",
+        "kernel",
+        "locked_vm",
+        "mm_count",
+        "mm_users",
+        "mmap_base",
+        "mmap_lock",
+        "pgd",
+        "pinned_vm",
+        "rss",
+        "start_brk",
+        "tables",
+        "total_vm",
+        "vmas",
+    )
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
         self.pgd = PageTable()
+        self.tables: dict[int, int] = {}
+        """Lowest-level page tables by number, each with how many entries it has."""
         self.vmas: SortedDict[int, vm_area_struct] = SortedDict()
-        self.owner = UserMemory()
+        self.mmap_lock = rw_semaphore("&mm->mmap_lock", (mm_struct.__init__.__code__, 0))
+        self.mm_users = 1
+        """Who uses the address space; the last one's end empties it."""
+        self.mm_count = 1
+        """Who uses this structure; all users together count as one."""
+        self.rss = [0, 0, 0, 0]
+        """Pages by kind (``MM_FILEPAGES`` and so on)."""
+        self.total_vm = self.locked_vm = self.pinned_vm = self.hiwater_vm = self.hiwater_rss = 0
+        self.def_flags = 0
+        self.has_pinned = False
+        """Whether a page of it was ever pinned for DMA."""
         # Two processes have nothing at one address: a pointer used in the wrong process doesn't go unseen.
         top = kernel.layout.task_size
         self.mmap_base = top - (kernel.random.randrange(1 << 12, top >> 14) << 12)
+        self.start_brk = self.brk = kernel.random.randrange(0x400, 0x4000) << 12
+
+    def dup(self) -> mm_struct:
+        """``mm_init()`` of a child: an empty address space that begins and ends where this one does."""
+        new = mm_struct(self.kernel)
+        new.mmap_base, new.start_brk, new.brk = self.mmap_base, self.start_brk, self.brk
+        new.def_flags = self.def_flags
+        return new
+
+    # -- the lock ---------------------------------------------------------------------------------
+
+    def lock(self, how: str, *, read: bool = False, subclass: int = 0) -> None:
+        """Take ``mmap_lock``, sleeping if need be; ``how`` is the kernel function that does."""
+        at = f"kernel/locking/rwsem.c:{1519 if read else 1572}"
+        rwsem.down(self.kernel, self.mmap_lock, how, at, read=read, subclass=subclass)
+
+    def unlock(self, *, read: bool = False) -> None:
+        """Release ``mmap_lock``."""
+        rwsem.up(self.kernel, self.mmap_lock, read=read)
+
+    @contextmanager
+    def locked(self, how: str, *, read: bool = False) -> Iterator[None]:
+        """Hold ``mmap_lock`` inside the block; who dies in it takes the lock along, as in the kernel."""
+        self.lock(how, read=read)
+        try:
+            yield
+        except ReportedError:
+            raise
+        except BaseException:
+            self.unlock(read=read)
+            raise
+        self.unlock(read=read)
+
+    def is_locked(self) -> bool:
+        """``rwsem_is_locked()``."""
+        state = self.mmap_lock.of(self.kernel)
+        return state.owner is not None or bool(state.readers)
 
     # -- areas ------------------------------------------------------------------------------------
 
     def find_vma(self, address: int) -> vm_area_struct | None:
-        """Return the area that ``address`` lies in."""
+        """``find_vma()``: return the first area that ends behind ``address``, whether or not it holds it."""
         at = self.vmas.bisect_right(address)
-        vma: vm_area_struct | None = self.vmas.peekitem(at - 1)[1] if at else None
-        return vma if vma is not None and address < vma.vm_end else None
+        if at and address < (vma := self.vmas.peekitem(at - 1)[1]).vm_end:
+            return vma  # type: ignore[no-any-return]
+        return self.vmas.peekitem(at)[1] if at < len(self.vmas) else None
+
+    def vma_lookup(self, address: int) -> vm_area_struct | None:
+        """``vma_lookup()``: return the area that ``address`` lies in."""
+        vma = self.find_vma(address)
+        return vma if vma is not None and vma.vm_start <= address else None
 
     def maps(self, address: int) -> bool:
         """Whether the process has anything at ``address``."""
-        return self.find_vma(address) is not None
+        return self.vma_lookup(address) is not None
 
-    def mmap(self, length: int, flags: int, address: int = 0) -> vm_area_struct | int:
-        """Make an anonymous area of ``length`` bytes; -errno where that can't be.
+    def after(self, vma: vm_area_struct) -> vm_area_struct | None:
+        """Return the area behind ``vma``."""
+        at = self.vmas.bisect_right(vma.vm_start)
+        return self.vmas.peekitem(at)[1] if at < len(self.vmas) else None
 
-        ``address`` fixes its place and replaces what is there; 0 takes the highest free place.
+    def before(self, vma: vm_area_struct) -> vm_area_struct | None:
+        """Return the area in front of ``vma``, which need not be linked."""
+        return self.below(vma.vm_start)
+
+    def below(self, address: int) -> vm_area_struct | None:
+        """Return the last area that begins below ``address``."""
+        at = self.vmas.bisect_left(address)
+        return self.vmas.peekitem(at - 1)[1] if at else None
+
+    def between(self, start: int, end: int) -> list[vm_area_struct]:
+        """Return the areas that lie in ``[start, end)``, wholly or in part."""
+        first = self.find_vma(start)
+        if first is None or first.vm_start >= end:
+            return []
+        return [self.vmas[at] for at in self.vmas.irange(first.vm_start, end, inclusive=(True, False))]
+
+    # -- the page table ---------------------------------------------------------------------------
+
+    def pte(self, address: int) -> int:
+        """Return the page table's entry for ``address``, 0 where there is none."""
+        return self.pgd.entries.get(address >> 12, 0)
+
+    def set_pte(self, address: int, entry: int) -> None:
+        """Set the page table's entry for ``address``."""
+        entries = self.pgd.entries
+        vpn = address >> 12
+        if vpn not in entries:
+            self.tables[vpn >> 9] = self.tables.get(vpn >> 9, 0) + 1
+        entries[vpn] = entry
+
+    def clear_pte(self, address: int) -> int:
+        """Clear the page table's entry for ``address`` and return what it was."""
+        vpn = address >> 12
+        entry = self.pgd.entries.pop(vpn, 0)
+        if entry:
+            self.tables[vpn >> 9] -= 1
+        return entry
+
+    def mapped(self, start: int, end: int) -> list[int]:
+        """Return the addresses of the pages in ``[start, end)`` that have an entry, in order."""
+        entries = self.pgd.entries
+        first, last = start >> 12, end >> 12
+        if last - first > len(entries):
+            return sorted(vpn << 12 for vpn in entries if first <= vpn < last)
+        return [vpn << 12 for vpn in range(first, last) if vpn in entries]
+
+    def free_tables(self, start: int, end: int, floor: int, ceiling: int) -> None:
+        """``free_pgtables()``: free the tables of ``[start, end)`` that reach no further than ``[floor, ceiling)``.
+
+        Whatever is left in them goes unseen.
         """
-        length = (length + PAGE_SIZE - 1) & -PAGE_SIZE
-        if not length:
-            return -errno.EINVAL
-        if not address:
-            address = self.unmapped_area(length)
-        elif address & (PAGE_SIZE - 1) or address + length > self.kernel.layout.task_size:
-            return -errno.EINVAL
-        else:
-            self.munmap(address, length)
-        if address <= 0:
-            return -errno.ENOMEM
-        vma = self.vmas[address] = vm_area_struct(self, address, address + length, flags)
-        return vma
-
-    def unmapped_area(self, length: int) -> int:
-        """Return where ``length`` bytes fit, below everything else; 0 if nowhere."""
-        lowest = self.vmas.peekitem(0)[0] if self.vmas else self.mmap_base
-        return max(lowest - MMAP_GAP - length, 0)
-
-    def munmap(self, address: int, length: int) -> int:
-        """Take ``[address, address + length)`` out, splitting areas at its ends; 0 or -errno."""
-        end = address + ((length + PAGE_SIZE - 1) & -PAGE_SIZE)
-        if address & (PAGE_SIZE - 1) or end <= address:
-            return -errno.EINVAL
-        for vma in list(self._between(address, end)):
-            self._cut(vma, address, end)
-        return 0
-
-    def exit(self) -> None:
-        """``exit_mmap()``: give everything back."""
-        for vma in list(self.vmas.values()):
-            self._cut(vma, vma.vm_start, vma.vm_end)
-
-    def _between(self, start: int, end: int) -> Iterator[vm_area_struct]:
-        for vma in self.vmas.values():
-            if vma.vm_start < end and start < vma.vm_end:
-                yield vma
-
-    def _cut(self, vma: vm_area_struct, start: int, end: int) -> None:
-        del self.vmas[vma.vm_start]
-        for part_start, part_end in ((vma.vm_start, start), (end, vma.vm_end)):
-            if part_start < part_end:
-                pgoff = vma.vm_pgoff + ((part_start - vma.vm_start) >> 12)
-                part = vm_area_struct(self, part_start, part_end, vma.vm_flags, vma.vm_file, pgoff)
-                part.vm_ops, part.vm_private_data = vma.vm_ops, vma.vm_private_data
-                self.vmas[part_start] = part
-        for vpn in range(max(start, vma.vm_start) >> 12, min(end, vma.vm_end) >> 12):
-            self._zap(vpn)
-
-    def _zap(self, vpn: int) -> None:
-        entry = self.pgd.unmap(vpn)
-        if entry & PTE_PRESENT:
-            k = self.kernel
-            page = k.memmap.page((entry >> 12) & 0xFF_FFFF_FFFF)
-            page._mapcount -= 1
-            k.page_alloc.free_pages(page, 0)
-
-    # -- faults -----------------------------------------------------------------------------------
+        first, last = start >> 21, (end - 1) >> 21
+        if first << 21 < floor:
+            first += 1
+        if (last + 1) << 21 > ceiling:
+            last -= 1
+        for table in range(first, last + 1) if last - first < len(self.tables) else sorted(self.tables):
+            if first <= table <= last and self.tables.pop(table, 0):
+                for vpn in range(table << 9, table + 1 << 9):
+                    self.pgd.entries.pop(vpn, None)
 
     def present(self, address: int, *, write: bool) -> int | None:
-        """Return the physical address behind ``address``, None where the MMU would fault."""
+        """Return the physical address behind ``address``, None where the MMU would fault; it notes the access."""
         entry = self.pgd.entries.get(address >> 12, 0)
-        if not entry & PTE_PRESENT or (write and not entry & PTE_RW):
+        if not entry & PTE_PRESENT:
             return None
-        return entry & 0x000F_FFFF_FFFF_F000 | address & 0xFFF
-
-    def fault_in(self, address: int, *, write: bool) -> int | None:
-        """``handle_mm_fault()``: make ``address`` accessible and return the physical one; None if it can't be."""
-        phys = self.present(address, write=write)
-        if phys is not None:
-            return phys
-        vma = self.find_vma(address)
-        if vma is None or not vma.vm_flags & (VM_WRITE if write else VM_READ):
-            return None
-        page = self._anonymous_page()
-        if page is None:
-            return None
-        flags = PTE_PRESENT | PTE_USER | PTE_ACCESSED | PTE_DIRTY | PTE_NX
-        self.pgd.map(address >> 12, page.pfn, flags | (PTE_RW if vma.vm_flags & VM_WRITE else 0))
-        return page.pfn << 12 | address & 0xFFF
-
-    def _anonymous_page(self) -> Page | None:
-        page = self.kernel.page_alloc.alloc_pages(GFP_USER_PAGE, 0, owner=self.owner)
-        if page is not None:
-            page._mapcount += 1
-        return page
+        if write:
+            if not entry & PTE_RW:
+                return None
+            if not entry & PTE_DIRTY:
+                self.pgd.entries[address >> 12] = entry | PTE_DIRTY | PTE_ACCESSED
+        elif not entry & PTE_ACCESSED:
+            self.pgd.entries[address >> 12] = entry | PTE_ACCESSED
+        return entry & PTE_PFN_MASK | address & 0xFFF

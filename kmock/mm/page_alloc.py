@@ -22,6 +22,7 @@ from kmock.mm.highmem import Highmem
 from kmock.mm.might_alloc import might_alloc
 from kmock.mm.page import Page, PageBlock, PG_head, PG_slab
 from kmock.mm.page_lock import PageLocks
+from kmock.mm.rmap import AnonVma
 from kmock.mm.scopes import MemallocScopes
 from kmock.mm.slowpath import Slowpath
 from kmock.mm.vet import lint_atomic, vet_gfp, wrong_free
@@ -316,6 +317,8 @@ class PageAllocator:
     def _free_prepare(self, page: Page, order: int, *, check: bool) -> bool:
         # free_pages_prepare()
         n = 1 << order
+        if page.mapping.__class__ is AnonVma:
+            page.mapping = None
         bad = order > 0 and self._tails_bad(page, order)
         self._retire(page, n)
         if check and self.bad.check_free(page):

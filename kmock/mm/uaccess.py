@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from kmock.lang.ptr import Ptr
 from kmock.lang.struct import as_ptr
+from kmock.mm.fault import reach
+from kmock.mm.page import PageBlock
 from kmock.sanitizers.string_checks import load, python_bytes, store
 from kmock.sanitizers.usercopy import FROM_USER, TO_USER, NotCopied, UserCopy
 
@@ -190,10 +192,9 @@ class Uaccess:
 
     def read(self, source: int, n: int, until: int | None = None) -> bytes:
         """Return the process' bytes from ``source``, up to the first that can't be read or equals ``until``."""
-        memory = self.kernel.ram.bytes
         out = bytearray()
         for phys, m in self._pieces(source, n, write=False):
-            piece = memory[phys : phys + m].tobytes()
+            piece = self.fetch(phys, m)
             if until is not None and (at := piece.find(until)) >= 0:
                 return bytes(out + piece[: at + 1])
             out += piece
@@ -201,24 +202,49 @@ class Uaccess:
 
     def write(self, to: int, data: bytes | memoryview) -> int:
         """Store ``data`` in the process' memory up to the first byte that can't be; return how many were."""
-        memory = self.kernel.ram.bytes
         done = 0
         for phys, m in self._pieces(to, len(data), write=True):
-            memory[phys : phys + m] = data[done : done + m]
+            self.deposit(phys, data[done : done + m])
             done += m
         return done
+
+    def fetch(self, phys: int, n: int) -> bytes:
+        """Return what a load of the process finds at a physical address: in memory, or in a device."""
+        k = self.kernel
+        if phys < k.ram.size:
+            return k.ram.bytes[phys : phys + n].tobytes()
+        window = k.bus.overlapping(phys, phys + n)
+        if window is None:
+            return b"\xff" * n
+        return b"".join(window.read(at - window.base, m).to_bytes(m, "little") for at, m in _accesses(phys, n))
+
+    def deposit(self, phys: int, data: bytes | bytearray | memoryview) -> None:
+        """Let a store of the process reach a physical address: memory, or a device."""
+        k = self.kernel
+        if phys >= k.ram.size:
+            window = k.bus.overlapping(phys, phys + len(data))
+            if window is not None:
+                for at, m in _accesses(phys, len(data)):
+                    window.write(at - window.base, m, int.from_bytes(data[at - phys : at - phys + m], "little"))
+            return
+        k.ram.bytes[phys : phys + len(data)] = data
+        page = k.memmap.pages.get(phys >> 12)
+        if page is not None and page.owner.__class__ is PageBlock and page.owner.written is not None:
+            page.owner.mark_written(phys - page.owner.phys, len(data))
 
     def _pieces(self, address: int, n: int, *, write: bool) -> Iterator[tuple[int, int]]:
         mm = self._mm()
         if mm is None:
             return
         may_fault = not (self.kernel.cpu.preempt_count or self.kernel.cpu.task.pagefault_disabled)
-        reach = mm.fault_in if may_fault else mm.present
         address = int(address)
         while n > 0:
-            phys = reach(address, write=write)
-            if phys is None:
+            phys: int | str | None = mm.present(address, write=write)
+            if phys is None and may_fault:
+                phys = reach(mm, address, write=write, user=False)
+            if phys.__class__ is not int:
                 return
+            assert isinstance(phys, int)
             m = min(PAGE_SIZE - (address & PAGE_SIZE - 1), n)
             yield phys, m
             address += m
@@ -317,3 +343,12 @@ class Uaccess:
             return True
         self.checks.driver_pointer(address, direction)
         return False
+
+
+def _accesses(address: int, n: int) -> Iterator[tuple[int, int]]:
+    """Cut ``[address, address + n)`` into accesses as wide as a processor makes them on a device."""
+    end = address + n
+    while address < end:
+        width = min(4, address & -address, 1 << (end - address).bit_length() - 1)
+        yield address, width
+        address += width

@@ -8,24 +8,26 @@ with the kernel's errno where it fails. What the process does with its own memor
 from __future__ import annotations
 
 import errno
-import mmap
 import os
 from contextlib import suppress
 from signal import SIGKILL
 from typing import TYPE_CHECKING
 
-from kmock.errors import KernelOops, ReportedError, UserSignal
+from kmock.errors import KernelOops, ReportedError
 from kmock.fs.file import File, file_operations, poll_table
 from kmock.fs.read_write import READ, WRITE, llseek, opened, transfer
 from kmock.kernel.balance import check_syscall_exit
 from kmock.kernel.entry import SYSCALLS, as_task
 from kmock.kernel.task import TASK_DEAD, Task
-from kmock.lang.ptr import Ptr
-from kmock.mm.mm_struct import VM_EXEC, VM_MAYREAD, VM_MAYWRITE, VM_READ, VM_SHARED, VM_WRITE, mm_struct
+from kmock.mm.fork import dup_mm, mmput
+from kmock.mm.mm_struct import mm_struct
+from kmock.mm.mmap import do_munmap
+from kmock.user.memory import ProcessMemory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from kmock.lang.ptr import Ptr
     from kmock.machine import Kernel
 
 PAGE_SIZE = 4096
@@ -41,13 +43,14 @@ DEFAULT_POLLMASK = 0x145
 _NO_OPERATIONS = file_operations()
 
 
-class Process:
+class Process(ProcessMemory):
     """A process. ``kernel.user()`` makes one."""
 
-    def __init__(self, kernel: Kernel, comm: str = "user") -> None:
+    def __init__(self, kernel: Kernel, comm: str = "user", mm: mm_struct | None = None) -> None:
         self.kernel = kernel
         self.task = Task(kernel.new_pid(), comm)
-        self.mm = self.task.mm = mm_struct(kernel)
+        self.mm = self.task.mm = mm if mm is not None else mm_struct(kernel)
+        self._buffers = self.mm.mmap_base >> 1 & -PAGE_SIZE
         self.files: dict[int, File] = {}
         self._scratch: Ptr | None = None
         self._scratch_size = 0
@@ -104,13 +107,7 @@ class Process:
         result = 0
         if file.f_op.flush is not None:
             result = int(file.f_op.flush(file, None) or 0)
-        file.f_count -= 1
-        if not file.f_count:
-            if file.f_op.release is not None:
-                file.f_op.release(file.f_inode, file)  # whose result nobody looks at, in the kernel too
-            self.kernel.chrdevs.release(file)
-            file.private_data = None
-            self.kernel.leftovers.released(file, self.task)
+        self.kernel.chrdevs.fput(file)
         return result
 
     def dup(self, fd: int) -> int:
@@ -182,63 +179,34 @@ class Process:
         sync = file.f_op.fsync
         self._call("fsync", lambda: -errno.EINVAL if sync is None else sync(file, 0, (1 << 63) - 1, 0), about=file.path)
 
-    # -- memory -----------------------------------------------------------------------------------
-
-    def mmap(self, fd: int, length: int, prot: int, flags: int, offset: int = 0) -> int:
-        """Map ``length`` bytes; return the address. ``fd`` is -1 for anonymous memory."""
-        return self._call("mmap", lambda: self._mmap(fd, length, prot, flags, offset))
-
-    def _mmap(self, fd: int, length: int, prot: int, flags: int, offset: int) -> int:
-        if fd != -1 and not flags & mmap.MAP_ANONYMOUS:
-            return -errno.ENODEV if self._file(fd).f_op.mmap is None else -errno.EOPNOTSUPP
-        if offset & (PAGE_SIZE - 1):
-            return -errno.EINVAL
-        found = self.mm.mmap(length, vm_flags(prot, flags))
-        return found if isinstance(found, int) else found.vm_start
-
-    def munmap(self, address: int, length: int) -> None:
-        """Unmap ``[address, address + length)``."""
-        self._call("munmap", lambda: self.mm.munmap(address, length))
-
-    def load(self, address: int, n: int) -> bytes:
-        """Read ``n`` bytes of its own memory."""
-        with as_task(self.kernel, self.task):
-            data = self.kernel.uaccess.read(address, n)
-        if len(data) < n:
-            raise UserSignal("SIGSEGV", int(address) + len(data))
-        return data
-
-    def store(self, address: int, data: bytes) -> None:
-        """Write to its own memory."""
-        with as_task(self.kernel, self.task):
-            done = self.kernel.uaccess.write(address, data)
-        if done < len(data):
-            raise UserSignal("SIGSEGV", int(address) + done)
-
-    def buffer(self, data_or_size: bytes | bytearray | memoryview | int) -> Ptr:
-        """Return a ``__user`` pointer to fresh memory, of that size or holding those bytes.
-
-        It ends at an unmapped page, so that a copy past its end fails at exactly the first byte too many.
-        """
-        size = data_or_size if isinstance(data_or_size, int) else len(data_or_size)
-        found = self.mm.mmap(max(size, 1), vm_flags(mmap.PROT_READ | mmap.PROT_WRITE, mmap.MAP_PRIVATE))
-        if isinstance(found, int):
-            raise _error(-found, f"buffer of {size} bytes")
-        start = Ptr(found.vm_end - size)
-        # All of its pages are there, so that it can be used where page faults are off.
-        self.store(start, bytes(data_or_size))  # of a number, that many zeroes
-        return start
-
     def _scratch_of(self, n: int) -> Ptr:
         # What read() and write() pass to the kernel; ends at a hole, as every buffer does.
         if self._scratch is None or self._scratch_size < n:
             if self._scratch is not None:
-                self.mm.munmap(self._scratch - self._scratch_size, self._scratch_size)
+                do_munmap(self.mm, self._scratch - self._scratch_size, self._scratch_size)
             self._scratch_size = max((n + PAGE_SIZE - 1) & -PAGE_SIZE, PAGE_SIZE)
             self._scratch = self.buffer(self._scratch_size) + self._scratch_size
         return self._scratch - n
 
-    # -- its end ----------------------------------------------------------------------------------
+    # -- its child, and its end -------------------------------------------------------------------
+
+    def fork(self) -> Process:
+        """Make a child: it has the same files, and memory that begins as a copy of this process' memory."""
+        made: list[Process] = []
+        self._call("fork", lambda: self._fork(made))
+        return made[0]
+
+    def _fork(self, made: list[Process]) -> int:
+        mm = dup_mm(self.mm)
+        if isinstance(mm, int):
+            return mm
+        child = Process(self.kernel, self.task.comm, mm)
+        child._buffers, child._scratch, child._scratch_size = self._buffers, self._scratch, self._scratch_size
+        for fd, file in self.files.items():
+            file.f_count += 1
+            child.files[fd] = file
+        made.append(child)
+        return child.pid
 
     def exit(self, code: int = 0) -> None:
         """End: close every descriptor, give the memory back. A second call does nothing."""
@@ -265,13 +233,16 @@ class Process:
         self._gone(SIGKILL)
 
     def _gone(self, code: int) -> None:
-        self.task.state = TASK_DEAD
-        self.task.exit_code = code
-        self.mm.exit()
-        if self in self.kernel.processes:
-            self.kernel.processes.remove(self)
-        if self._adopted_by is not None and self._adopted_by.mm is self.mm:
-            self._adopted_by.mm = None
+        try:
+            with as_task(self.kernel, self.task):
+                mmput(self.mm)
+        finally:
+            self.task.state = TASK_DEAD
+            self.task.exit_code = code
+            if self in self.kernel.processes:
+                self.kernel.processes.remove(self)
+            if self._adopted_by is not None and self._adopted_by.mm is self.mm:
+                self._adopted_by.mm = None
 
     # -- system calls -----------------------------------------------------------------------------
 
@@ -313,14 +284,3 @@ class Process:
 
 def _error(number: int, about: str) -> OSError:
     return OSError(number, os.strerror(number), about or None)
-
-
-def vm_flags(prot: int, flags: int) -> int:
-    """``calc_vm_prot_bits()`` and ``calc_vm_flag_bits()``: an area's flags from mmap's arguments."""
-    bits = (
-        (mmap.PROT_READ, VM_READ | VM_MAYREAD),
-        (mmap.PROT_WRITE, VM_WRITE | VM_MAYWRITE),
-        (mmap.PROT_EXEC, VM_EXEC),
-    )
-    found = sum(flag for bit, flag in bits if prot & bit)
-    return found | (VM_SHARED if flags & mmap.MAP_SHARED else 0)

@@ -107,7 +107,7 @@ class TestCopies:
     def test_the_memory_of_a_process_is_its_own(self, k, p, buf):
         other = k.user()
         u = p.buffer(b"mine")
-        assert other.mm.find_vma(u) is None
+        assert other.mm.vma_lookup(u) is None
         with pytest.raises(kmock.UserSignal, match="SIGSEGV"):
             other.load(u, 4)
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kmock.linux._api import api
+from kmock.linux._api import Sleeps, api
 from kmock.linux._header import header_getattr
+from kmock.mm import fork
 from kmock.mm.gfp import scoped
 from kmock.mm.might_alloc import might_alloc as _might_alloc
 
 if TYPE_CHECKING:
+    from kmock.kernel.task import Task
     from kmock.machine import Kernel
+    from kmock.mm.mm_struct import mm_struct
 
 
 @api(since="3.9", undo="memalloc_noio_restore")
@@ -85,11 +88,54 @@ def fs_reclaim_release(k: Kernel, gfp_mask: int) -> None:
     k.page_alloc.fs_reclaim.release(gfp_mask)
 
 
+@api(since="4.11", undo="mmput")
+def mmget(k: Kernel, mm: mm_struct) -> None:
+    """Keep an address space in use, whose process might end."""
+    mm.mm_users += 1
+
+
+@api(since="4.11", undo="mmput", fails=True)
+def mmget_not_zero(k: Kernel, mm: mm_struct) -> bool:
+    """:func:`mmget` unless it has been emptied; return whether it was done."""
+    if not mm.mm_users:
+        return False
+    mm.mm_users += 1
+    return True
+
+
+@api(since="2.4", sleeps=Sleeps.ALWAYS)
+def mmput(k: Kernel, mm: mm_struct) -> None:
+    """Let go of an address space; the last user's end empties it."""
+    fork.mmput(mm)
+
+
+@api(since="4.11", undo="mmdrop")
+def mmgrab(k: Kernel, mm: mm_struct) -> None:
+    """Keep a ``struct mm_struct``, though not what is mapped there."""
+    mm.mm_count += 1
+
+
+@api(since="2.4")
+def mmdrop(k: Kernel, mm: mm_struct) -> None:
+    """Let go of a ``struct mm_struct``."""
+    fork.mmdrop(mm)
+
+
+@api(since="2.4", undo="mmput", fails=True)
+def get_task_mm(k: Kernel, task: Task) -> mm_struct | None:
+    """Return a task's address space and keep it in use; None for a kernel thread."""
+    mm: mm_struct | None = task.mm
+    if mm is not None:
+        mm.mm_users += 1
+    return mm
+
+
 __getattr__ = header_getattr(__name__)
 __all__ = [
     "current_gfp_context",
     "fs_reclaim_acquire",
     "fs_reclaim_release",
+    "get_task_mm",
     "memalloc_nofs_restore",
     "memalloc_nofs_save",
     "memalloc_noio_restore",
@@ -99,4 +145,9 @@ __all__ = [
     "memalloc_pin_restore",
     "memalloc_pin_save",
     "might_alloc",
+    "mmdrop",
+    "mmget",
+    "mmget_not_zero",
+    "mmgrab",
+    "mmput",
 ]
