@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from kmock.kernel.timer import Timers
     from kmock.kernel.workqueue import Workqueues
     from kmock.lang.ptr import Ptr
+    from kmock.mm.area_misuse import Mappings
     from kmock.mm.ioremap import Ioremap
     from kmock.mm.kfree_rcu import KfreeRcu
     from kmock.mm.page_alloc import PageAllocator
@@ -76,7 +77,6 @@ if TYPE_CHECKING:
     from kmock.sanitizers.kmsan import Kmsan
     from kmock.sanitizers.leftovers import Leftovers
     from kmock.sanitizers.lockdep import Lockdep
-    from kmock.sanitizers.mappings import Mappings
     from kmock.user.process import Process
 
 FIRST_PID = 100
@@ -213,7 +213,7 @@ class Kernel(Panic):
     """Copies from and to processes."""
     shmem: Subsystem[Shmem] = Subsystem("mm.shmem:Shmem")
     """Shared anonymous memory."""
-    mappings: Subsystem[Mappings] = Subsystem("sanitizers.mappings:Mappings")
+    mappings: Subsystem[Mappings] = Subsystem("mm.area_misuse:Mappings")
     """What drivers do with areas of processes."""
     chrdevs: Subsystem[CharDevices] = Subsystem("fs.char_dev:CharDevices")
     """Character devices."""

@@ -61,6 +61,17 @@ def capture_ten(skip: int) -> Stack:
         return capture(skip + 1, 10)
 
 
+def end_of(function: object) -> Stack:
+    """Return the frame that a function which has returned had when it did, at its last ``return``; empty if unknown."""
+    code = getattr(getattr(function, "__func__", function), "__code__", None)
+    if code is None:
+        return ()
+    import dis  # noqa: PLC0415 -- only for the sake of a mistake
+
+    returns = [at.offset for at in dis.get_instructions(code) if at.opname.startswith("RETURN_")]
+    return code, returns[-1] if returns else 0
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """One frame of a stack: a place in a source file."""

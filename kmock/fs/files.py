@@ -32,6 +32,7 @@ PROVIDERS: tuple[tuple[str, str, str], ...] = (
     ("/proc/", "kmock.fs.fault", "attach_proc"),
     ("/proc/", "kmock.fs.proc", "attach"),
     ("/proc/", "kmock.fs.devices", "attach_proc"),
+    ("/proc/", "kmock.fs.task_mmu", "attach"),
     ("/proc/io", "kmock.fs.proc", "attach_resources"),
     ("/sys/module/", "kmock.fs.devices", "attach_sysfs"),
     ("/proc/vmallocinfo", "kmock.mm.vmallocinfo", "attach"),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from kmock.linux._api import Where, api
+from kmock.linux._api import Sleeps, Where, api
 from kmock.linux._header import header_getattr
 from kmock.linux.gfp import *  # noqa: F403 -- the C header includes it
 from kmock.linux.gfp import __all__ as _gfp
@@ -20,9 +20,9 @@ from kmock.linux.page_flags import __all__ as _page_flags
 from kmock.linux.page_ref import *  # noqa: F403 -- the C header includes it
 from kmock.linux.page_ref import __all__ as _page_ref
 from kmock.linux.vmalloc import is_vmalloc_addr, is_vmalloc_or_module_addr, vmalloc_to_page, vmalloc_to_pfn
-from kmock.mm import page_addr, physaddr
+from kmock.mm import access_vm, page_addr, physaddr
 from kmock.mm.layout import PAGE_SHIFT, PAGE_SIZE
-from kmock.mm.mmap_lock import assert_locked
+from kmock.mm.mmap_lock import assert_locked, need_locked
 from kmock.mm.vm_fault import ZERO_PFN
 from kmock.mm.vm_flags import (
     VM_ACCESS_FLAGS,
@@ -64,6 +64,7 @@ from kmock.mm.vm_flags import (
 from kmock.mm.vma import vm_operations_struct
 
 if TYPE_CHECKING:
+    from kmock.kernel.task import Task
     from kmock.lang.ptr import Ptr
     from kmock.machine import Kernel
     from kmock.mm.mm_struct import mm_struct
@@ -217,8 +218,21 @@ def find_vma_intersection(k: Kernel, mm: mm_struct, start_addr: int, end_addr: i
 
 @api(since="5.14")
 def vma_lookup(k: Kernel, mm: mm_struct, addr: int) -> vm_area_struct | None:
-    """Return the area that ``addr`` lies in. Nothing checks that the caller holds ``mmap_lock``."""
+    """Return the area that ``addr`` lies in; the caller holds ``mmap_lock``, which the kernel itself does not check."""
+    need_locked(k, mm, "vma_lookup")
     return mm.vma_lookup(int(addr))
+
+
+@api(since="2.4", sleeps=Sleeps.ALWAYS, illegal=Where.INTERRUPT, fails=True)
+def access_process_vm(k: Kernel, tsk: Task, addr: int, buf: Any, len: int, gup_flags: int) -> int:
+    """Read ``len`` bytes of a task's memory into ``buf``, or with ``FOLL_WRITE`` write them; return how many it were.
+
+    ``FOLL_FORCE`` is past the protection. The copy ends at the first byte that can't be had.
+    """
+    mm: mm_struct | None = tsk.mm
+    if mm is None:
+        return 0
+    return access_vm.access_process_vm(k, mm, int(addr), buf, len, gup_flags)
 
 
 @api(since="2.6.25")
@@ -348,6 +362,7 @@ _OWN = [
     "VM_WIPEONFORK",
     "VM_WRITE",
     "ZERO_PAGE",
+    "access_process_vm",
     "add_mm_counter",
     "compound_nr",
     "compound_order",

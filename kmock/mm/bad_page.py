@@ -96,7 +96,10 @@ class BadPages:
         if not isinstance(about, Allocation):
             return {}
         self.kernel.census.told(about)
-        return origin_stacks(about)
+        stacks = origin_stacks(about)
+        if isinstance(about, PageBlock) and about.lent:
+            stacks["given to a process"] = about.lent
+        return stacks
 
     # -- bad_page() -----------------------------------------------------------------------------
 
@@ -226,6 +229,7 @@ def new_block(k: Kernel, page: Page, size: int, order: int, gfp: int, call: str,
     block.gfp = gfp
     block.call = call
     block.released_by = ""
+    block.lent = ()
     block.phys = page.phys
     # A page of highmem has no address of its own.
     block.addr = k.layout.page_offset + page.phys if page.phys < k.layout.direct_map_size else 0

@@ -82,7 +82,7 @@ def page_mkwrite(vmf: vm_fault) -> int:
     locks = k.page_alloc.locks
     if ret & VM_FAULT_LOCKED:
         if not (page.head or page).test(PG_locked):
-            k.mappings.not_locked(vmf, "mm/memory.c:3000")
+            k.mappings.not_locked(vmf, "mm/memory.c:3000", vmf.vma.vm_ops.page_mkwrite, "!PageLocked(page)")
         return ret
     locks.lock(page)
     if page.mapping is None:

@@ -131,7 +131,10 @@ def populate(mm: mm_struct, start: int, end: int) -> None:
 
 
 def _stuck(mm: mm_struct, address: int) -> Deadlock:
+    """Whatever the driver answers, it never gets any further."""
     k = mm.kernel
     vma = mm.vma_lookup(address)
-    first = k.reports.find(("fault", vma.vm_ops if vma is not None else None))
-    return deadlock(k, first or hang_report(k, [k.current]))
+    ops = vma.vm_ops if vma is not None else None
+    handler = ops.page_mkwrite or ops.fault if ops is not None else None
+    k.mappings.never(ops, handler, f"the fault at {address:#x} is tried again and again, and never gets any further")
+    return deadlock(k, k.reports.find(("fault", ops)) or hang_report(k, [k.current]))

@@ -66,7 +66,7 @@ def _dup_vma(mm: mm_struct, old: vm_area_struct) -> int:
     err = 0
     if not new.vm_flags & VM_WIPEONFORK and (old.vm_flags & (VM_PFNMAP | VM_MIXEDMAP) or old.anon_vma is not None):
         err = copy_page_range(new, old)
-    mm.kernel.mappings.opened(new)
+    mm.kernel.mappings.opened(new, old)
     return err
 
 

@@ -237,12 +237,11 @@ def _call_mmap(vma: vm_area_struct, file: Any) -> int:
     file.f_count += 1
     # The driver may look for the area through its file already, but not through the address space.
     link_file(vma)
-    err = int(file.f_op.mmap(file, vma) or 0)
+    err = mm.kernel.mappings.call_mmap(vma, file)
     if not err and vma.vm_start != start:
         mm.kernel.warn("mmap-size-unchecked", "mm/mmap.c:2741", "mmap_region", key=vma)
         err = -errno.EINVAL
-        if vma.vm_ops is not None and vma.vm_ops.close is not None:
-            vma.vm_ops.close(vma)
+        mm.kernel.mappings.closed(vma)
     if err:
         unlink_file(vma)
         vma.vm_ops = DUMMY_OPS
@@ -300,9 +299,7 @@ def _unmap_region(mm: mm_struct, gone: list[vm_area_struct]) -> None:
 def remove_vma(vma: vm_area_struct) -> None:
     """``remove_vma()``: tell the driver that the area is gone, and let go of its file."""
     mm = vma.vm_mm
-    ops = vma.vm_ops
-    if ops is not None and ops.close is not None:
-        ops.close(vma)
+    mm.kernel.mappings.closed(vma)
     vma.vm_ops = DUMMY_OPS
     mm.total_vm -= vma.pages
     if vma.vm_flags & VM_LOCKED:

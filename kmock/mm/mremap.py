@@ -161,7 +161,7 @@ def _copy_vma(vma: vm_area_struct, to: int, length: int, pgoff: int) -> vm_area_
     new.vm_start, new.vm_end, new.vm_pgoff = to, to + length, pgoff
     if new.vm_file is not None:
         new.vm_file.f_count += 1
-    mm.kernel.mappings.opened(new)
+    mm.kernel.mappings.opened(new, vma)
     link(mm, new)
     return new
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from kmock.hw.ram import Ram
     from kmock.mm.layout import Layout
     from kmock.mm.page_alloc import Zone
+    from kmock.stack import Stack
 
 PG_locked = 0
 PG_referenced = 1
@@ -172,7 +173,7 @@ class MemMap:
 class PageBlock(Allocation):
     """Pages from the page allocator, from their allocation until they go to somebody else."""
 
-    __slots__ = ("call", "gfp", "order", "page", "pages_left", "released_by")
+    __slots__ = ("call", "gfp", "lent", "order", "page", "pages_left", "released_by")
 
     @property
     def area(self) -> str:  # type: ignore[override]
@@ -186,7 +187,8 @@ class PageBlock(Allocation):
     """The public call that allocated it, for the hint: ``alloc_pages``, ``alloc_pages_exact``, ``kmalloc``..."""
     released_by: str
     """The call that freed it while somebody held a reference, so that it is still there; empty if none did."""
-    """The call that tried to free it while somebody held a reference; unset until then."""
+    lent: Stack
+    """The fault handler that gave it to a process without taking a reference; empty if none did."""
 
     @property
     def what(self) -> str:

@@ -47,6 +47,8 @@ def wrong_free(page: Page, order: int, call: str) -> str:
     if page._refcount <= 0:
         if mine and block.page is not page:
             return "page-free-tail"
+        if block.__class__ is PageBlock and block.lent and not mine:
+            return "fault-handler-bad-return"
         return "page-refcount-overput" if call == "put_page" else "page-double-free"
     if not mine:
         return ""

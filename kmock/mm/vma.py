@@ -20,13 +20,12 @@ PAGE_CHG_MASK: Final = PTE_PFN_MASK | PTE_PCD | PTE_PWT | PTE_SPECIAL | PTE_ACCE
 
 
 class vm_operations_struct(OpTable):
-    """What a driver does for its areas. Every field may be left out; ``nopage`` is the one of kernels before 2.6.25."""
+    """What a driver does for its areas. Every field may be left out."""
 
     fields = (
         "open",
         "close",
         "may_split",
-        "split",
         "mremap",
         "mprotect",
         "fault",
@@ -40,8 +39,6 @@ class vm_operations_struct(OpTable):
         "set_policy",
         "get_policy",
         "find_special_page",
-        "nopage",
-        "populate",
     )
 
 

@@ -60,7 +60,7 @@ def split_vma(mm: mm_struct, vma: vm_area_struct, address: int, *, new_below: bo
         new.vm_start = address
     if new.vm_file is not None:
         new.vm_file.f_count += 1
-    mm.kernel.mappings.opened(new)
+    mm.kernel.mappings.opened(new, vma)
     if new_below:
         adjust(vma, address, vma.vm_end)
     else:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from kmock.mm.slab import KmemCache
     from kmock.report import Report
     from kmock.sanitizers.object import Allocation
+    from kmock.stack import Stack
 
 Ranges = list[tuple[int, int]]
 Part = tuple[tuple[int, int], str]
@@ -52,10 +53,12 @@ class Kmsan:
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
 
-    def check_leaves(self, p: int, n: int, to: int = 0, sink: str = "user") -> Report | None:
+    def check_leaves(
+        self, p: int, n: int, to: int = 0, sink: str = "user", stack: Stack | None = None
+    ) -> Report | None:
         """The ``n`` bytes at ``p`` leave the kernel for ``sink``: report those that were never written.
 
-        ``to`` is where they go: an address of the process or the device.
+        ``to`` is where they go: an address of the process or the device. ``stack`` is whose doing it is.
         """
         found = self.kernel.mem.unwritten(p, n)
         if found is None:
@@ -65,7 +68,7 @@ class Kmsan:
         kind = goes.kind
         if sink == "user":
             kind = "infoleak-padding" if all_padding(about, holes) else _LEAKS.get(about.area, kind)
-        return self._report(kind, goes, p, n, about, holes, to)
+        return self._report(kind, goes, p, n, about, holes, to, stack)
 
     def check_load(self, address: int, n: int, about: Allocation | None) -> None:
         """The driver loads ``n`` bytes at ``address``: report those that were never written."""
@@ -79,10 +82,18 @@ class Kmsan:
                 about.mark_written(start, end - start)
 
     def _report(
-        self, kind: str, sink: Sink, p: int, n: int, about: Allocation, holes: Ranges, to: int
+        self,
+        kind: str,
+        sink: Sink,
+        p: int,
+        n: int,
+        about: Allocation,
+        holes: Ranges,
+        to: int,
+        stack: Stack | None = None,
     ) -> Report | None:
         k = self.kernel
-        stack = k.capture()
+        stack = stack or k.capture()
         first = int(p) - about.addr
         lines = ["Uninit was created at:", *stack_lines(about.alloc_stack), ""]
         lines += [uninitialized(start - first, end - first, n) for start, end in holes]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import mmap
+import os
 from typing import TYPE_CHECKING
 
-from kmock.errors import UserSignal
+from kmock.errors import KernelOops, UserSignal
 from kmock.kernel.entry import as_task
 from kmock.lang.ptr import Ptr
 from kmock.mm import fault
+from kmock.mm.access_vm import access_remote_vm
 from kmock.mm.madvise import MS_SYNC, NEEDS_READ_LOCK, do_madvise, do_mlock, do_msync
 from kmock.mm.mmap import MAP_LOCKED, MAP_POPULATE, PAGE_SIZE, do_brk, do_mmap, do_munmap, page_align
 from kmock.mm.mprotect import do_mprotect
@@ -36,6 +39,7 @@ class ProcessMemory:
     """Where the next buffer ends: they lie apart from what is mapped, each below a hole."""
     _call: Callable[..., int]
     _file: Callable[[int], File]
+    _killed: Callable[[], None]
 
     # -- system calls -----------------------------------------------------------------------------
 
@@ -104,7 +108,7 @@ class ProcessMemory:
     # -- loads and stores -------------------------------------------------------------------------
 
     def load(self, address: int, n: int) -> bytes:
-        """Read ``n`` bytes of its own memory."""
+        """Read ``n`` bytes of its own memory; UserSignal with the first byte's address that can't be had."""
         address = int(address)
         parts = []
         with as_task(self.kernel, self.task):
@@ -138,7 +142,27 @@ class ProcessMemory:
         return found
 
     def _fault(self, address: int, *, write: bool) -> int | str:
-        return fault.reach(self.mm, address, write=write, user=True)
+        try:
+            return fault.reach(self.mm, address, write=write, user=True)
+        except KernelOops:
+            self._killed()
+            raise
+
+    # -- as a debugger sees it --------------------------------------------------------------------
+
+    def peek(self, address: int, n: int) -> bytes:
+        """Read ``n`` bytes as a debugger does, by ``/proc/PID/mem``; OSError EIO where that can't be."""
+        data = access_remote_vm(self.mm, int(address), n)
+        if not data:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return data
+
+    def poke(self, address: int, data: bytes) -> int:
+        """Write as a debugger does, past the protection where the memory is the process' own; how much was written."""
+        done = len(access_remote_vm(self.mm, int(address), len(data), data))
+        if not done:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return done
 
     # -- buffers ----------------------------------------------------------------------------------
 

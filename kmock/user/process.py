@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 from contextlib import suppress
-from signal import SIGKILL
+from signal import SIGSEGV
 from typing import TYPE_CHECKING
 
 from kmock.errors import KernelOops, ReportedError
@@ -230,7 +230,7 @@ class Process(ProcessMemory):
                 with suppress(ReportedError):
                     self._close(file)
         self.task.held.clear()
-        self._gone(SIGKILL)
+        self._gone(SIGSEGV)
 
     def _gone(self, code: int) -> None:
         try:
