@@ -73,10 +73,12 @@ if TYPE_CHECKING:
     from kmock.mm.vmalloc import Vmalloc
     from kmock.mm.zones import Zone
     from kmock.sanitizers.census import Census
+    from kmock.sanitizers.grabs import Grabs
     from kmock.sanitizers.kmemleak import Kmemleak
     from kmock.sanitizers.kmsan import Kmsan
     from kmock.sanitizers.leftovers import Leftovers
     from kmock.sanitizers.lockdep import Lockdep
+    from kmock.sanitizers.pfnmaps import PfnMaps
     from kmock.user.process import Process
 
 FIRST_PID = 100
@@ -215,6 +217,10 @@ class Kernel(Panic):
     """Shared anonymous memory."""
     mappings: Subsystem[Mappings] = Subsystem("mm.area_misuse:Mappings")
     """What drivers do with areas of processes."""
+    pfnmaps: Subsystem[PfnMaps] = Subsystem("sanitizers.pfnmaps:PfnMaps")
+    """Frames and pages that drivers show to processes."""
+    grabs: Subsystem[Grabs] = Subsystem("sanitizers.grabs:Grabs")
+    """Pages of processes that drivers have."""
     chrdevs: Subsystem[CharDevices] = Subsystem("fs.char_dev:CharDevices")
     """Character devices."""
     misc: Subsystem[MiscDevices] = Subsystem("fs.misc:MiscDevices")

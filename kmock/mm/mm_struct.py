@@ -11,6 +11,7 @@ from kmock.errors import ReportedError
 from kmock.hw.mmu import PTE_ACCESSED, PTE_DIRTY, PTE_PFN_MASK, PTE_PRESENT, PTE_RW, PageTable
 from kmock.kernel import rwsem
 from kmock.kernel.rwsem import rw_semaphore
+from kmock.kernel.spinlock import spinlock_t
 from kmock.mm.vm_flags import PTE_PROTNONE
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class mm_struct:
         "mm_users",
         "mmap_base",
         "mmap_lock",
+        "page_table_lock",
         "pgd",
         "pinned_vm",
         "rss",
@@ -72,6 +74,7 @@ class mm_struct:
         """Lowest-level page tables by number, each with how many entries it has."""
         self.vmas: SortedDict[int, vm_area_struct] = SortedDict()
         self.mmap_lock = rw_semaphore("&mm->mmap_lock", (mm_struct.__init__.__code__, 0))
+        self.page_table_lock = spinlock_t("&mm->page_table_lock", (mm_struct.__init__.__code__, 0))
         self.mm_users = 1
         """Who uses the address space; the last one's end empties it."""
         self.mm_count = 1

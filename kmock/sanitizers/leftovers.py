@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 SUBSYSTEMS = (
     "chrdevs", "misc", "classes", "irqs", "timers", "hrtimers", "tasklets", "workqueues", "sched", "resources",
+    "grabs",
 )  # fmt: skip
 """Attributes of the kernel that know of registrations; each has ``registrations()``."""
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from kmock.stack import HERE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import CodeType
 
     from kmock.lang.ptr import Ptr
@@ -70,6 +70,8 @@ class Traffic:
     fetched: list[Fetch] = field(default_factory=list)
     again: list[tuple[Fetch, Fetch]] = field(default_factory=list)
     """Bytes that were fetched twice: the first time and the second."""
+    unanswered: list[Callable[[], None]] = field(default_factory=list)
+    """What is to be told of if the process is not told that its call failed."""
 
     def copied_whole(self, direction: Direction, address: int, n: int) -> None:
         """A copy succeeded; it makes good what an earlier one in its place left."""

@@ -236,6 +236,8 @@ class UserCopy:
             return
         for to, n, stack in traffic.endless:
             self._judge_string(to, n, stack)
+        for tell in traffic.unanswered:
+            tell()
         for first, second in traffic.again:
             if not looked_at_again(second.stack):
                 self._double_fetch(first, second)

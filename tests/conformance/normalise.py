@@ -58,7 +58,7 @@ _RULES = [
     (r"[\w.]+\+<off>(?:/<off>)? \[\w+\]", _SYMBOL),  # the recording module's own functions: here the driver's
     (r"(?:\.constprop\.0)?\+<off>(?:/<off>)?", _OFFSET),
     (r"<module source>:<line>", r"\S+:\d+"),
-    (r"\(____ptrval____\)|<addr>", r"(?:0x)?[0-9a-f]{8,16}"),
+    (r"\(____ptrval____\)|<addr>|<entry>", r"(?:0x)?[0-9a-f]{8,16}"),
     (r"kworker/<n>", r"kworker/\w+:\w+(?:/\d+)?"),
     (r"<hex>", r"(?:0x)?[0-9a-f]+"),
     (r"<pid>|<pfn>|<n>|<line>", r"(?:0x)?[0-9a-f]+"),

@@ -85,8 +85,8 @@ def polled(arg):
 
 
 def fails_after(arg):
-    err, n = get_user(arg, u32)
-    err, n = get_user(arg, u32)
+    _err, _n = get_user(arg, u32)
+    _err, _n = get_user(arg, u32)
     return -EINVAL
 
 
