@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from kmock.mm.vma import vm_area_struct
 
 PAGE_SIZE: Final = 4096
+PHYS_BITS: Final = 46
+"""Width of a physical address; the processor faults on an entry that has more."""
 PTE_SOFT_PRESENT: Final = PTE_PRESENT | PTE_PROTNONE
 """What an entry that stands for a page has one of (``pte_present()``)."""
 
@@ -222,4 +224,7 @@ class mm_struct:
                 self.pgd.entries[address >> 12] = entry | PTE_DIRTY | PTE_ACCESSED
         elif not entry & PTE_ACCESSED:
             self.pgd.entries[address >> 12] = entry | PTE_ACCESSED
-        return entry & PTE_PFN_MASK | address & 0xFFF
+        phys = entry & PTE_PFN_MASK | address & 0xFFF
+        if phys >> PHYS_BITS:
+            self.kernel.pfnmaps.corrupted(address, entry, write=write)
+        return phys

@@ -13,7 +13,7 @@ from kmock.mm.track_pfn import track_pfn_remap, untrack_pfn
 from kmock.mm.unmap import zap_range
 from kmock.mm.vm_area import VM_DMA_COHERENT, VM_USERMAP, VmArea
 from kmock.mm.vm_fault import ZERO_PFN
-from kmock.mm.vm_flags import VM_DONTDUMP, VM_DONTEXPAND, VM_IO, VM_PFNMAP, is_cow_mapping
+from kmock.mm.vm_flags import VM_DONTDUMP, VM_DONTEXPAND, VM_IO, VM_MIXEDMAP, VM_PFNMAP, is_cow_mapping
 
 if TYPE_CHECKING:
     from kmock.mm.vma import vm_area_struct
@@ -52,6 +52,8 @@ def _remap(vma: vm_area_struct, address: int, pfn: int, length: int, prot: int) 
         if address != vma.vm_start or end != vma.vm_end:
             return -errno.EINVAL
         vma.vm_pgoff = pfn
+    if vma.vm_flags & VM_MIXEDMAP:
+        k.pfnmaps.mixed(vma)
     vma.vm_flags |= VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP
     if address >= end:
         k.bug("mmap-size-unchecked", "mm/memory.c:2520")

@@ -108,13 +108,13 @@ def follow_pte(mm: mm_struct, address: int) -> pte_t | None:
 
 def lock_table(mm: mm_struct) -> spinlock_t:
     """Take the lock of a page table: one for all of an address space."""
-    spinlock.lock(mm.kernel, mm.page_table_lock, "follow_pte")
+    spinlock.lock(mm.kernel, mm.page_table_lock, "spin_lock")
     return mm.page_table_lock
 
 
 def unlock_table(k: Kernel, lock: spinlock_t) -> None:
     """``pte_unmap_unlock()``."""
-    spinlock.unlock(k, lock, "pte_unmap_unlock")
+    spinlock.unlock(k, lock, "spin_unlock")
 
 
 def follow_pfn(vma: vm_area_struct, address: int) -> tuple[int, int]:

@@ -223,6 +223,22 @@ class PfnMaps:
         if not vma.vm_mm.is_locked():
             self._report("gup-unlocked-mm", f"{function}() is called without mmap_lock", key=(vma, function))
 
+    def mixed(self, vma: vm_area_struct) -> None:
+        """Frames go into an area that has pages already."""
+        self._report("insert-pfn-flags", "an area that is VM_MIXEDMAP becomes VM_PFNMAP too", key=(vma, "flags"))
+
+    def corrupted(self, address: int, entry: int, *, write: bool) -> NoReturn:
+        """``pgtable_bad()``: the processor finds reserved bits set in an entry that somebody has made."""
+        k = self.kernel
+        task = k.current
+        code = 0xC | 2 * write
+        k.die(
+            "remap-wrong-pfn",
+            f"{task.comm}: Corrupted page table at address {address:x}",
+            lines=[f"PTE {entry:x}", f"Bad pagetable: {code:04x} [#{k.oopses + 1}] {k.build}"],
+            stacks={"access": k.capture()},
+        )
+
     def outside(self, vma: vm_area_struct, address: int, function: str) -> None:
         """Something is inserted beside the area."""
         text = f"{function}() at {address:#x}, and the area is [{vma.vm_start:#x}, {vma.vm_end:#x})"
