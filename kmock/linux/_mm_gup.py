@@ -68,8 +68,9 @@ def _call(k: Kernel, args: tuple[Any, ...], *, remote: bool = False, flags: bool
     start, nr, word, *rest = args
     if rest and isinstance(rest[0], int) and not flags:
         word = FOLL_WRITE * bool(word) | FOLL_FORCE * bool(rest.pop(0))
-    pages, vmas, *more = [*rest, *(_WANTED, None)[len(rest) :]]
-    return _Call(mm, int(start), int(nr), word, pages, vmas, tuple(more))
+    pages = rest[0] if rest else _WANTED
+    vmas = rest[1] if len(rest) > 1 else None
+    return _Call(mm, int(start), int(nr), word, pages, vmas, tuple(rest[2:]))
 
 
 def _request(call: _Call, flags: int) -> Request:
@@ -112,6 +113,7 @@ def _slow(k: Kernel, call: _Call, flags: int, function: str) -> tuple[Any, ...]:
         return (0,)
     if call.nr < 0:
         k.grabs.no_count(function, call.nr)
+    k.grabs.asked(call.start, call.nr)
     held = any(held.lock is mm.mmap_lock for held in k.current.held)
     vma = mm.vma_lookup(call.start)
     fresh = vma is not None and vma.anon_vma is None
@@ -129,6 +131,7 @@ def _fast(k: Kernel, call: _Call, flags: int, function: str) -> tuple[Any, ...]:
     if mm is None:
         no_mm(k, "internal_get_user_pages_fast")
         return (0,)
+    k.grabs.asked(call.start, call.nr)
     request = Request(mm, call.start, call.nr, flags)
     found = take_fast(k, request)
     return _result(k, call, found, request)

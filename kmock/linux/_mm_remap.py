@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kmock.linux._api import Sleeps, Where, api
 from kmock.mm import insert, remap, zap
+from kmock.mm.vm_fault import VM_FAULT_OOM, VM_FAULT_SIGBUS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,7 +99,7 @@ def vm_insert_pfn(k: Kernel, vma: vm_area_struct, addr: int, pfn: int) -> int:
     """Show one frame at ``addr`` of an area that is VM_PFNMAP; 0, -EBUSY where there is one, or another error."""
     busy = vma.vm_mm.pte(int(addr))
     found = insert.vmf_insert_pfn(vma, int(addr), int(pfn), vma.vm_page_prot)
-    errors = {insert.VM_FAULT_OOM: -errno.ENOMEM, insert.VM_FAULT_SIGBUS: -errno.EFAULT}
+    errors = {VM_FAULT_OOM: -errno.ENOMEM, VM_FAULT_SIGBUS: -errno.EFAULT}
     return errors.get(found, -errno.EBUSY if busy else 0)
 
 

@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from kmock.mm.vma import vm_area_struct
 
 PAGE_SIZE: Final = 4096
+EHWPOISON: Final = 133
 
 
 @dataclass(slots=True)
@@ -172,7 +173,7 @@ def fault_to_errno(ret: int, flags: int) -> int:
     if ret & VM_FAULT_OOM:
         return -errno.ENOMEM
     if ret & (VM_FAULT_HWPOISON | VM_FAULT_HWPOISON_LARGE) and flags & FOLL_HWPOISON:
-        return -errno.EHWPOISON
+        return -EHWPOISON
     return -errno.EFAULT
 
 

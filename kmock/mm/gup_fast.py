@@ -42,7 +42,7 @@ def take_fast(k: Kernel, request: Request) -> int:
     if flags & FOLL_PIN:
         mm.has_pinned = True
     if not flags & FOLL_FAST_ONLY:
-        might_lock_read(k, mm, _FUNCTION)
+        might_lock_read(k, mm)
     request.start &= -PAGE_SIZE
     wanted = request.nr % _ULONG
     length = (wanted << 12) % _ULONG
@@ -119,9 +119,8 @@ def take_unlocked(k: Kernel, request: Request) -> int:
     return found
 
 
-def might_lock_read(k: Kernel, mm: mm_struct, function: str) -> None:
+def might_lock_read(k: Kernel, mm: mm_struct) -> None:
     """``might_lock_read(&mm->mmap_lock)``: have lockdep look as if the lock were taken."""
     task = k.current
     if k.config.lockdep and not task.lockdep_off and task.held:
-        lock = mm.mmap_lock
-        k.lockdep.acquire(lock, lock.of(k), function, read=True, trylock=False, subclass=0)
+        k.lockdep.might_take(mm.mmap_lock, read=1)

@@ -61,7 +61,7 @@ class Grab(Allocation):
         return self.pins + self.gets + self.own > 0
 
     @property
-    def written(self) -> bytearray:  # type: ignore[override]  # its process may have written any byte
+    def written(self) -> bytearray:
         """Every byte has a value; not None, so that :meth:`mark_written` hears of stores."""
         return bytearray(b"\x01") * PAGE_SIZE
 
@@ -279,6 +279,34 @@ class Grabs:
             f"BUG: kmock: gup-negative-as-count in {k.symbol(stack)}",
             lines=[f"{function}() of {nr} pages"],
             stacks={"access": stack},
+        )
+
+    def asked(self, start: int, nr: int) -> None:
+        """``nr`` pages are asked for from ``start`` on: report if that is the right number for an aligned start only.
+
+        What the number should be is known where the process has passed the length of its buffer beside the address.
+        """
+        offset = start % PAGE_SIZE
+        traffic: Traffic | None = self.kernel.uaccess.checks.calls.get(self.kernel.current) if offset else None
+        if traffic is None or nr <= 0:
+            return
+        for length in traffic.lengths_beside(start, self.kernel.uaccess.read):
+            if nr == -(-length // PAGE_SIZE) < -(-(offset + length) // PAGE_SIZE):
+                self._miscounted(start, nr, length)
+                return
+
+    def _miscounted(self, start: int, nr: int, length: int) -> None:
+        k = self.kernel
+        stack = k.capture()
+        text = (
+            f"{nr} page(s) for {length} bytes that begin {start % PAGE_SIZE:#x} bytes into a page: it ends in one more"
+        )
+        k.report(
+            "gup-unaligned-count",
+            f"BUG: kmock: gup-unaligned-count in {k.symbol(stack)}",
+            lines=[text],
+            stacks={"access": stack},
+            key=("gup-unaligned", site(stack)),
         )
 
     def on_pfnmap(self, vma: vm_area_struct) -> None:

@@ -83,11 +83,11 @@ class PfnMaps:
     def vet(self, vma: vm_area_struct, address: int, pfn: int, size: int) -> None:
         """``size`` bytes from frame ``pfn`` on are about to be shown at ``address``."""
         end = address + (size + PAGE_SIZE - 1 & -PAGE_SIZE)
-        if self._wrong_frame(pfn):
-            return
         if (vma.vm_pgoff + vma.pages) << 12 > _ULONG:
             text = f"vm_pgoff {vma.vm_pgoff:#x} and {vma.pages} page(s) more are beyond any object's end"
             self._report("mmap-offset-overflow", text, key=(vma, "offset"))
+        elif self._wrong_frame(pfn):
+            return
         elif end > vma.vm_end:
             text = f"[{address:#x}, {end:#x}) is mapped, and the area ends at {vma.vm_end:#x}"
             self._report("mmap-size-unchecked", text, key=(vma, "end"))

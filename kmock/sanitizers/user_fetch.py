@@ -82,6 +82,15 @@ class Traffic:
             if s.direction is not direction or not address <= s.address + s.n - s.left < address + n
         ]
 
+    def lengths_beside(self, address: int, read: Callable[[int, int], bytes]) -> Iterator[int]:
+        """The numbers that the process passed together with ``address``; ``read`` gives its memory."""
+        if address in self.given:
+            yield from (n for n in self.given if 0 < n < address)
+        for fetch in self.fetched:
+            data = read(fetch.address, min(fetch.n, 256))
+            if holds_number(data, address):
+                yield from (n for n in numbers_in(data) if 0 < n < address)
+
     def fetch(self, address: int, n: int, stack: Stack) -> None:
         """``n`` bytes at ``address`` of the process are in the kernel now."""
         if not n or len(self.fetched) >= FETCHES:
@@ -121,6 +130,13 @@ def holds_number(data: bytes, n: int) -> bool:
         if n >> 8 * width == 0
         for at in range(0, len(data) - width + 1, width)
     )
+
+
+def numbers_in(data: bytes) -> Iterator[int]:
+    """The aligned little-endian numbers of 4 and 8 bytes in ``data``."""
+    for width in (4, 8):
+        for at in range(0, len(data) - width + 1, width):
+            yield int.from_bytes(data[at : at + width], "little")
 
 
 # -- was the second one checked -----------------------------------------------------------------------

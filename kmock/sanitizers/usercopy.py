@@ -17,7 +17,7 @@ from kmock.sanitizers import shadow
 from kmock.sanitizers.hardened_usercopy import check_object_size
 from kmock.sanitizers.string_checks import python_bytes
 from kmock.sanitizers.user_fetch import ShortCopy, Traffic, holds_number, looked_at_again
-from kmock.stack import user_frames
+from kmock.stack import site, user_frames
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,6 +84,8 @@ class UserCopy:
         if task.pagefault_disabled:
             k.atomic_sleep.asked += 1  # and the answer is no
             return
+        if task.held and task.mm is not None:
+            self._needs_lock(task)
         if not (cpu.preempt_count or cpu.irqs_off or task.rcu_depth or task.non_block):
             return
         place = at if at is not None else direction.sleeps_at
@@ -98,6 +100,30 @@ class UserCopy:
             self._warned.add(direction.access_ok_at)
             warning = f"at {direction.access_ok_at} {direction.function}+0x0/0x0"
             k.log.write(f"WARNING: CPU: {cpu.id} PID: {task.pid} {warning}")
+
+    def _needs_lock(self, task: Task) -> None:
+        """``might_lock_read(&current->mm->mmap_lock)``: a page that has to be brought in is brought in under that lock."""
+        k = self.kernel
+        lock = task.mm.mmap_lock
+        held = next((held for held in task.held if held.lock is lock), None)
+        if held is None:
+            if k.config.lockdep and not task.lockdep_off:
+                k.lockdep.might_take(lock, read=1)
+            return
+        stack = k.capture()
+        own = f"BUG: kmock: usercopy-under-lock in {k.symbol(stack)}"
+        k.report(
+            "usercopy-under-lock",
+            "WARNING: possible recursive locking detected" if k.config.lockdep else own,
+            lines=[
+                f"{task!r} is trying to acquire lock:",
+                f"{k.lockdep.address(lock):016x} {k.lockdep.describe(lock)}, at: __might_fault+0x0/0x0",
+                "but task is already holding lock:",
+                k.lockdep.line(held),
+            ],
+            stacks={"access": stack, "taken": held.stack},
+            key=("usercopy-under", site(stack)),
+        )
 
     # -- does it stay inside the object -----------------------------------------------------------
 
