@@ -35,7 +35,7 @@ LONG: Final = 10 * 10**9
 class Grab(Allocation):
     """One page of a process, while the kernel has it and after."""
 
-    __slots__ = ("dirty", "flags", "gets", "kernel", "own", "page", "pins", "touched")
+    __slots__ = ("dirty", "flags", "gets", "kernel", "own", "page", "pins", "told", "touched")
     area = "page"
     stale_kind: Final = "gup-use-after-unpin"
 
@@ -53,6 +53,8 @@ class Grab(Allocation):
         self.touched: Stack | None = None
         """Where the kernel first wrote to it."""
         self.dirty = False
+        self.told = False
+        """Whether it was told of that it is given back wrongly: no news when it is left in the end."""
         self.scan = 0
 
     @property
@@ -147,6 +149,14 @@ class Grabs:
         """The record of a page that was taken, be it long ago."""
         return self.pages.get(page)
 
+    def life_of(self, page: Page) -> dict[str, Stack]:
+        """Where a page was taken, and given back if it was, for reports about it."""
+        grab = self.pages.get(page)
+        if grab is None:
+            return {}
+        given = {"given back": grab.free_stack} if grab.free_stack else {}
+        return {"taken": grab.alloc_stack} | given
+
     def pins_of(self, head: Page) -> int:
         """How many pins a compound page has, on whichever of its pages."""
         return sum(grab.pins for page, grab in self.pages.items() if (page.head or page) is head)
@@ -216,14 +226,20 @@ class Grabs:
             grab.own -= 1
         elif grab.gets:
             grab.gets -= 1
-        elif grab.pins and page._refcount - grab.pins * _BIAS <= page.mapcount:
-            return "gup-put-vs-unpin"
-        elif not grab.pins and page._refcount <= page.mapcount:
-            return "gup-unpin-twice"
         else:
-            return ""
+            return self._put_wrongly(grab)
         self._let_go(grab)
         return ""
+
+    @staticmethod
+    def _put_wrongly(grab: Grab) -> str:
+        """A reference goes that get_user_pages() did not give: it may be a mapping's, or a pin's."""
+        page = grab.page
+        own = page._refcount - grab.pins * _BIAS
+        if own > page.mapcount or (grab.pins and page._refcount == 1):  # which is a free, and told as that
+            return ""
+        grab.told = True
+        return "gup-put-vs-unpin" if grab.pins else "gup-unpin-twice"
 
     def unpinned(self, page: Page) -> str:
         """A pin is about to go: the kind of mistake that it is, empty if it is none."""
@@ -232,7 +248,9 @@ class Grabs:
             grab.pins -= 1
             self._let_go(grab)
             return ""
-        return "gup-unpin-twice" if grab is not None and not grab.gets else "gup-put-vs-unpin"
+        if grab is None or grab.gets:
+            return "gup-put-vs-unpin"
+        return "gup-unpin-twice"
 
     def _let_go(self, grab: Grab) -> None:
         k = self.kernel
@@ -353,7 +371,7 @@ class Grabs:
     def _groups(self, began: int) -> list[list[Grab]]:
         groups: dict[object, list[Grab]] = {}
         for grab in self.pages.values():
-            if grab.pins + grab.gets and grab.seq > began:
+            if grab.pins + grab.gets and grab.seq > began and not grab.told:
                 groups.setdefault(site(grab.alloc_stack), []).append(grab)
         return list(groups.values())
 

@@ -6,4 +6,3 @@ def program(k):
     n, pages = pin_user_pages_fast(u, 1, FOLL_WRITE)
     assert n == 1
     put_page(pages[0])  # here
-    k.grabs.pages.clear()
