@@ -274,19 +274,19 @@ def get_mm_counter(k: Kernel, mm: mm_struct, member: int) -> int:
 @api(since="2.6")
 def add_mm_counter(k: Kernel, mm: mm_struct, member: int, value: int) -> None:
     """Count ``value`` pages of a kind more."""
-    mm.rss[member] += value
+    k.mappings.count(mm, member, value)
 
 
 @api(since="2.6", undo="dec_mm_counter")
 def inc_mm_counter(k: Kernel, mm: mm_struct, member: int) -> None:
     """Count one page of a kind more."""
-    mm.rss[member] += 1
+    k.mappings.count(mm, member, 1)
 
 
 @api(since="2.6")
 def dec_mm_counter(k: Kernel, mm: mm_struct, member: int) -> None:
     """Count one page of a kind less."""
-    mm.rss[member] -= 1
+    k.mappings.count(mm, member, -1)
 
 
 # -- numbers ------------------------------------------------------------------------------------------------------

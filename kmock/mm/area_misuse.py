@@ -32,12 +32,14 @@ _FAILED: Final = VM_FAULT_ERROR | VM_FAULT_NOPAGE | VM_FAULT_RETRY
 class Mappings:
     """Looks at the areas of one machine's processes."""
 
-    __slots__ = ("counts", "initmem", "kernel")
+    __slots__ = ("_counted", "counts", "initmem", "kernel")
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
         self.counts = AreaCounts(kernel)
         self.initmem = kernel.config.initmem
+        self._counted: dict[mm_struct, Stack] = {}
+        """Where drivers last counted pages of an address space."""
 
     # -- areas ------------------------------------------------------------------------------------
 
@@ -63,6 +65,11 @@ class Mappings:
         if ops is not None and ops.close is not None:
             self.counts.called(vma, ops.close)
 
+    def count(self, mm: mm_struct, member: int, value: int) -> None:
+        """``add_mm_counter()`` by a driver."""
+        mm.rss[member] += value
+        self._counted[mm] = self.kernel.capture()
+
     def check_mm(self, mm: mm_struct, names: tuple[str, ...]) -> None:
         """``check_mm()``: an address space ends; nothing of it may still be counted."""
         k = self.kernel
@@ -71,8 +78,9 @@ class Mappings:
             for name, value in zip(names, mm.rss, strict=True)
             if value
         ]
+        stack = self._counted.pop(mm, None)
         if left:
-            k.report("rss-imbalance", left[0], lines=left[1:], key=(mm, "rss"))
+            k.report("rss-imbalance", left[0], lines=left[1:], stacks={"access": stack or k.capture()}, key=(mm, "rss"))
         if mm.tables:
             k.log.write(f"BUG: non-zero pgtables_bytes on freeing mm: {4096 * len(mm.tables)}")
 
