@@ -112,6 +112,10 @@ class UserCopy:
         if task.pagefault_disabled:
             k.atomic_sleep.asked += 1  # and the answer is no
             return
+        if task.held and task.mm is not None and k.config.lockdep:
+            # might_lock_read(&mm->mmap_lock): a fault would take it, whether or not one comes this time
+            lock = task.mm.mmap_lock
+            k.lockdep.acquire(lock, lock.of(k), "might_fault", read=True, trylock=False, subclass=0)
         if not (cpu.preempt_count or cpu.irqs_off or task.rcu_depth or task.non_block):
             return
         place = at if at is not None else direction.sleeps_at

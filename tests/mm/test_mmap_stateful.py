@@ -11,8 +11,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 import kmock
 from kmock.linux.fs import file_operations
-from kmock.linux.gfp import GFP_KERNEL, alloc_pages
 from kmock.linux.gfp import __GFP_ZERO as GFP_ZERO
+from kmock.linux.gfp import GFP_KERNEL, alloc_pages
 from kmock.linux.gfp import __free_page as free_one_page
 from kmock.linux.miscdevice import misc_deregister, misc_register, miscdevice
 from kmock.linux.mm import VM_FAULT_SIGBUS, get_page, page_address, split_page, vm_operations_struct
