@@ -73,10 +73,12 @@ if TYPE_CHECKING:
     from kmock.mm.vmalloc import Vmalloc
     from kmock.mm.zones import Zone
     from kmock.sanitizers.census import Census
+    from kmock.sanitizers.grabs import Grabs
     from kmock.sanitizers.kmemleak import Kmemleak
     from kmock.sanitizers.kmsan import Kmsan
     from kmock.sanitizers.leftovers import Leftovers
     from kmock.sanitizers.lockdep import Lockdep
+    from kmock.sanitizers.pfnmaps import PfnMaps
     from kmock.user.process import Process
 
 FIRST_PID = 100
@@ -215,6 +217,10 @@ class Kernel(Panic):
     """Shared anonymous memory."""
     mappings: Subsystem[Mappings] = Subsystem("mm.area_misuse:Mappings")
     """What drivers do with areas of processes."""
+    pfnmaps: Subsystem[PfnMaps] = Subsystem("sanitizers.pfnmaps:PfnMaps")
+    """Frames and pages that drivers show to processes."""
+    grabs: Subsystem[Grabs] = Subsystem("sanitizers.grabs:Grabs")
+    """Pages of processes that drivers have."""
     chrdevs: Subsystem[CharDevices] = Subsystem("fs.char_dev:CharDevices")
     """Character devices."""
     misc: Subsystem[MiscDevices] = Subsystem("fs.misc:MiscDevices")
@@ -321,9 +327,12 @@ class Kernel(Panic):
         """Return ``n`` bytes on the current task's kernel stack: C's ``char buf[n];`` of the calling function."""
         return self.stacks.buffer(n)
 
-    def raise_irq(self, irq: int) -> None:
-        """Raise interrupt line ``irq`` (1 to 255): its handlers run now, unless it is disabled or interrupts are off."""
-        self.irqs.raise_irq(irq)
+    def raise_irq(self, irq: int, dev_id: Any = None) -> None:
+        """Raise interrupt line ``irq`` (1 to 255): its handlers run now, unless it is disabled or interrupts are off.
+
+        With the ``dev_id`` of the device that raises it, a handler of another device that claims it is reported.
+        """
+        self.irqs.raise_irq(irq, dev_id)
 
     def mmio(self, base: int, size: int, model: Model | None = None) -> Window:
         """Put a device's register window at physical address ``base``; without a ``model`` it is zero-filled bytes.

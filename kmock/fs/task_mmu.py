@@ -19,6 +19,7 @@ from kmock.mm.vm_flags import (
     VM_GROWSDOWN,
     VM_LOCKED,
     VM_MAYSHARE,
+    VM_PFNMAP,
     VM_READ,
     VM_SHARED,
     VM_WRITE,
@@ -135,7 +136,9 @@ def gather(vma: vm_area_struct) -> MemSizeStats:
     """``smap_gather_stats()``: look at every page that an area shows."""
     mss = MemSizeStats()
     mm = vma.vm_mm
-    for address in mm.mapped(vma.vm_start, vma.vm_end):
+    # walk_page_test(): what only shows frames is not walked, be there private copies in it.
+    shown = mm.mapped(vma.vm_start, vma.vm_end) if not vma.vm_flags & VM_PFNMAP else ()
+    for address in shown:
         entry = mm.pte(address)
         page = vm_normal_page(vma, address, entry) if entry & PTE_SOFT_PRESENT else None
         if page is None:

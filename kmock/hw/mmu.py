@@ -15,6 +15,7 @@ PTE_PWT: Final = 1 << 3
 PTE_PCD: Final = 1 << 4
 PTE_ACCESSED: Final = 1 << 5
 PTE_DIRTY: Final = 1 << 6
+PTE_PAT: Final = 1 << 7
 PTE_SPECIAL: Final = 1 << 9
 PTE_NX: Final = 1 << 63
 PTE_PFN_MASK: Final = 0x000F_FFFF_FFFF_F000

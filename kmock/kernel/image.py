@@ -24,9 +24,11 @@ REDZONE: Final = 32
 class Global(Allocation):
     """A variable or function of the kernel's image."""
 
-    __slots__ = ("name",)
+    __slots__ = ("name", "text")
     area = "global"
     name: str
+    text: bool
+    """Whether it is code."""
 
     @property
     def what(self) -> str:
@@ -37,6 +39,11 @@ class Global(Allocation):
     def undo(self) -> str:
         """It lasts."""
         return "nothing"
+
+    @property
+    def copy_bound(self) -> tuple[str, int] | None:
+        """Code is nothing to copy."""
+        return ("kernel text", 0) if self.text else None
 
 
 class Section:
@@ -69,6 +76,7 @@ class Section:
         g.live = True
         g.written = None
         g.name = name
+        g.text = self.start == k.layout.image
         g.alloc_stack = capture(3)
         g.free_stack = None
         g.task = k.current

@@ -141,6 +141,8 @@ class Resources:
             if (found.start, found.end) != (start, end):
                 break
             remove(found)
+            if "pfnmaps" in vars(self.kernel):
+                self.kernel.pfnmaps.device_gone(start, end + 1, f"the claim of {found.name} to it")
             return
         self._not_claimed(root, start, end)
 

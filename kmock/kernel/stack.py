@@ -32,10 +32,12 @@ _SLOT: Final = 1 << 20
 class LocalVariable(Allocation):
     """A variable on a kernel stack."""
 
-    __slots__ = ("frame",)
+    __slots__ = ("frame", "top")
     area = "stack"
     frame: FrameType | None
     """The running function it belongs to."""
+    top: int
+    """Where the stack ends."""
 
     @property
     def live(self) -> bool:  # type: ignore[override]  # ends by itself when the function returns
@@ -62,6 +64,11 @@ class LocalVariable(Allocation):
     def undo(self) -> str:
         """Returning from the function."""
         return "return"
+
+    @property
+    def copy_bound(self) -> tuple[str, int]:
+        """The whole stack above it."""
+        return "process stack", self.top - self.addr
 
 
 class TaskStack:
@@ -115,6 +122,7 @@ class TaskStack:
         v = LocalVariable()
         v.addr = addr
         v.size = n
+        v.top = self.top
         v.phys = -1
         v.written = UNWRITTEN if k.config.initmem else None
         v.frame = frame

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import enum
 import functools
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from kmock.machine import Kernel
 
+_PART = re.compile(r"/_([a-z]+)_[a-z]+$")
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -107,7 +109,8 @@ def api(
 
     def declare(function: Callable[Concatenate[Kernel, P], R]) -> Callable[P, R]:
         code = function.__code__
-        module = function.__module__.removeprefix("kmock.").replace(".", "/")
+        # A header too long for one file has parts, such as `_mm_gup` of `mm`.
+        module = _PART.sub(r"/\1", function.__module__.removeprefix("kmock.").replace(".", "/"))
         contract = Contract(
             name=function.__name__,
             header=module + ".h",

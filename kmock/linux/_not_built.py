@@ -45,16 +45,12 @@ NOT_BUILT: Final = {
         mempool_free_t mempool_init mempool_resize mempool_t
     """,
     "mm": """
-        __get_user_pages absent_pages_in_range add_active_range filemap_fault find_min_pfn_with_active_regions
-        follow_pfn free_area_init_nodes free_bootmem_with_active_regions get_pfn_range_for_nid get_user_pages
-        get_user_pages_fast get_user_pages_remote get_user_pages_unlocked invalidate_inode_pages2
-        invalidate_inode_pages2_range invalidate_mapping_pages io_remap_pfn_range pin_user_pages
-        pin_user_pages_fast remap_page_range remap_pfn_range remove_active_range remove_all_active_ranges
-        set_dma_reserve set_page_dirty set_page_dirty_lock sparse_memory_present_with_active_regions
-        truncate_inode_pages truncate_inode_pages_final truncate_inode_pages_range truncate_pagecache
-        truncate_setsize unmap_mapping_range unpin_user_page unpin_user_pages vm_insert_page vm_insert_pages
-        vm_insert_pfn vm_iomap_memory vm_map_pages vm_map_pages_zero vmf_insert_mixed vmf_insert_pfn vmtruncate
-        write_one_page zap_vma_ptes
+        absent_pages_in_range add_active_range filemap_fault find_min_pfn_with_active_regions
+        free_area_init_nodes free_bootmem_with_active_regions get_pfn_range_for_nid invalidate_inode_pages2
+        invalidate_inode_pages2_range invalidate_mapping_pages remove_active_range remove_all_active_ranges
+        set_dma_reserve sparse_memory_present_with_active_regions truncate_inode_pages
+        truncate_inode_pages_final truncate_inode_pages_range truncate_pagecache truncate_setsize vmtruncate
+        write_one_page
     """,
     "page_flags": """
         set_page_writeback
@@ -91,7 +87,7 @@ NOT_BUILT: Final = {
         VM_IOREMAP VM_KASAN VM_MAP VM_MAP_PUT_PAGES VM_NO_GUARD VM_UNINITIALIZED VM_UNLIST VM_USERMAP
         VM_VPAGES __get_vm_area __get_vm_area_caller __vmalloc_node __vmalloc_node_range alloc_vm_area
         find_vm_area free_vm_area get_vm_area get_vm_area_caller get_vm_area_size map_kernel_range_noflush
-        map_vm_area pcpu_free_vm_areas pcpu_get_vm_areas remap_vmalloc_range remap_vmalloc_range_partial
+        map_vm_area pcpu_free_vm_areas pcpu_get_vm_areas
         remove_vm_area unmap_kernel_range unmap_kernel_range_noflush vfree_atomic vm_area_add_early
         vm_area_register_early vm_map_ram vm_struct vm_unmap_aliases vm_unmap_ram vmalloc_32 vmalloc_32_user
         vmalloc_array vmalloc_exec vmalloc_huge vmalloc_init vmalloc_sync_all vmalloc_user vmap vmlist

@@ -6,6 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from kmock.linux._api import Sleeps, Where, api
 from kmock.linux._header import header_getattr
+from kmock.linux._mm_gup import *  # noqa: F403 -- a part of this header
+from kmock.linux._mm_gup import __all__ as _gup
+from kmock.linux._mm_remap import *  # noqa: F403 -- a part of this header
+from kmock.linux._mm_remap import __all__ as _remap
 from kmock.linux.gfp import *  # noqa: F403 -- the C header includes it
 from kmock.linux.gfp import __all__ as _gfp
 from kmock.linux.io import page_to_phys
@@ -19,6 +23,8 @@ from kmock.linux.page_flags import *  # noqa: F403 -- the C header includes it
 from kmock.linux.page_flags import __all__ as _page_flags
 from kmock.linux.page_ref import *  # noqa: F403 -- the C header includes it
 from kmock.linux.page_ref import __all__ as _page_ref
+from kmock.linux.pgtable import *  # noqa: F403 -- the C header includes it
+from kmock.linux.pgtable import __all__ as _pgtable
 from kmock.linux.vmalloc import is_vmalloc_addr, is_vmalloc_or_module_addr, vmalloc_to_page, vmalloc_to_pfn
 from kmock.mm import access_vm, page_addr, physaddr
 from kmock.mm.layout import PAGE_SHIFT, PAGE_SIZE
@@ -70,6 +76,7 @@ if TYPE_CHECKING:
     from kmock.mm.mm_struct import mm_struct
     from kmock.mm.page import Page
     from kmock.mm.vma import vm_area_struct
+    from kmock.mm.zones import Zone
 
 
 # -- references ---------------------------------------------------------------------------------------------------
@@ -157,6 +164,12 @@ def page_mapped(k: Kernel, page: Page) -> bool:
 def page_zonenum(k: Kernel, page: Page) -> int:
     """Return the number of the page's zone in its node."""
     return page.zone.idx if page.zone is not None else 0
+
+
+@api(since="2.5.60")
+def page_zone(k: Kernel, page: Page) -> Zone | None:
+    """Return the zone that the page lies in; None for a frame without memory."""
+    return page.zone
 
 
 @api(since="2.6")
@@ -384,6 +397,7 @@ _OWN = [
     "page_size",
     "page_to_nid",
     "page_to_phys",
+    "page_zone",
     "page_zonenum",
     "put_page",
     "put_page_testzero",
@@ -403,4 +417,4 @@ _OWN = [
     "vmalloc_to_pfn",
 ]
 __getattr__ = header_getattr(__name__)
-__all__ = sorted({*_OWN, *_gfp, *_mm_types, *_mmzone, *_page, *_page_flags, *_page_ref})  # noqa: PLE0605 -- a list
+__all__ = sorted({*_OWN, *_gfp, *_gup, *_mm_types, *_mmzone, *_page, *_page_flags, *_page_ref, *_pgtable, *_remap})  # noqa: PLE0605 -- a list

@@ -15,6 +15,7 @@ from kmock.lang.struct import as_ptr
 from kmock.linux._api import Sleeps, Where, api
 from kmock.linux._header import header_getattr
 from kmock.linux.rwlock import DEFINE_RWLOCK
+from kmock.mm import remap
 from kmock.mm import vread as _vread
 from kmock.mm.gfp import __GFP_DMA32, __GFP_ZERO, GFP_KERNEL
 from kmock.mm.pgprot import (
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from kmock.machine import Kernel
     from kmock.mm.page import Page
     from kmock.mm.vm_struct import Pte
+    from kmock.mm.vma import vm_area_struct
 
 _ZEROED = GFP_KERNEL | __GFP_ZERO
 _BELOW_4G = GFP_KERNEL | __GFP_DMA32
@@ -403,7 +405,24 @@ class Vmlist:
 vmlist = Vmlist()
 vmlist_lock = DEFINE_RWLOCK("vmlist_lock")
 
-__getattr__ = header_getattr(__name__, {"remap_vmalloc_range", "remap_vmalloc_range_partial", "vread_iter", "vmap_pfn"})
+
+@api(since="2.6.18", sleeps=Sleeps.ALWAYS, illegal=Where.INTERRUPT, fails=True)
+def remap_vmalloc_range(k: Kernel, vma: vm_area_struct, addr: Any, pgoff: int) -> int:
+    """Show memory of vmalloc_user(), from page ``pgoff`` behind ``addr`` on, all over an area; 0 or -errno.
+
+    Each page takes a reference until it is unmapped.
+    """
+    size = vma.vm_end - vma.vm_start
+    return remap.remap_vmalloc_range_partial(vma, vma.vm_start, int(addr), int(pgoff), size)
+
+
+@api(since="3.11", sleeps=Sleeps.ALWAYS, illegal=Where.INTERRUPT, fails=True)
+def remap_vmalloc_range_partial(k: Kernel, vma: vm_area_struct, uaddr: int, kaddr: Any, pgoff: int, size: int) -> int:
+    """:func:`remap_vmalloc_range` of ``size`` bytes at ``uaddr``."""
+    return remap.remap_vmalloc_range_partial(vma, int(uaddr), int(kaddr), int(pgoff), int(size))
+
+
+__getattr__ = header_getattr(__name__, {"vmap_pfn", "vread_iter"})
 __all__ = [
     "IOREMAP_MAX_ORDER",
     "PAGE_KERNEL",
@@ -444,6 +463,8 @@ __all__ = [
     "pgprot_noncached",
     "pgprot_nx",
     "pgprot_writecombine",
+    "remap_vmalloc_range",
+    "remap_vmalloc_range_partial",
     "remove_vm_area",
     "unmap_kernel_range",
     "unmap_kernel_range_noflush",

@@ -48,6 +48,7 @@ class Mappings:
         handler = file.f_op.mmap
         before = self.counts.before(vma, handler)
         err = int(handler(file, vma) or 0)
+        self.kernel.pfnmaps.handler_done(vma, handler, err)
         if not err:
             self.counts.mapped(vma, handler, before)
             self.shown(vma, vma.vm_start, vma.vm_end, handler)

@@ -94,7 +94,7 @@ class BadPages:
         owner = page.owner
         about = owner.probe(self.kernel.layout.page_offset + page.phys) if isinstance(owner, Slab) else owner
         if not isinstance(about, Allocation):
-            return {}
+            return self.kernel.grabs.life_of(page) if self.kernel.page_alloc.grabbed else {}
         self.kernel.census.told(about)
         stacks = origin_stacks(about)
         if isinstance(about, PageBlock) and about.lent:

@@ -60,7 +60,8 @@ class Highmem:
         """``page_address()``: NULL for a highmem page that is not mapped."""
         if page.phys < self._limit:
             owner = page.owner
-            origin = owner if isinstance(owner, PageBlock) else None
+            grabbed = self.kernel.page_alloc.grabbed
+            origin = owner if isinstance(owner, PageBlock) else grabbed.get(page) if grabbed else None
             return make_ptr(self.kernel.layout.page_offset + page.phys, origin)
         window = self.windows.get(page)
         if window is not None:

@@ -13,7 +13,8 @@ WC: Final = 1
 UC_MINUS: Final = 2
 UC: Final = 3
 WT: Final = 4
-NAMES: Final = ("write-back", "write-combining", "uncached-minus", "uncached", "write-through")
+WP: Final = 5
+NAMES: Final = ("write-back", "write-combining", "uncached-minus", "uncached", "write-through", "write-protected")
 
 # What can't stand for what: (requested, got) (is_new_memtype_allowed()).
 _REFUSED: Final = {(UC_MINUS, WB), (WC, WB), (WT, WB), (WT, WC)}
@@ -41,6 +42,12 @@ class MemTypes:
                 return -errno.EBUSY, kind
         self._entries.append((start, end, kind))
         return 0, kind
+
+    def lookup(self, phys: int) -> int:
+        """``lookup_memtype()``: the type that a physical page is mapped with; uncached-minus where nobody has said."""
+        if self.kernel.ram.exists(phys):
+            return WB
+        return next((t for s, e, t in self._entries if s <= phys < e), UC_MINUS)
 
     def free(self, start: int, end: int) -> bool:
         """``memtype_free()``: forget a mapping; False where there was none."""

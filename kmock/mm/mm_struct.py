@@ -11,6 +11,7 @@ from kmock.errors import ReportedError
 from kmock.hw.mmu import PTE_ACCESSED, PTE_DIRTY, PTE_PFN_MASK, PTE_PRESENT, PTE_RW, PageTable
 from kmock.kernel import rwsem
 from kmock.kernel.rwsem import rw_semaphore
+from kmock.kernel.spinlock import spinlock_t
 from kmock.mm.vm_flags import PTE_PROTNONE
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from kmock.mm.vma import vm_area_struct
 
 PAGE_SIZE: Final = 4096
+PHYS_BITS: Final = 46
+"""Width of a physical address; the processor faults on an entry that has more."""
 PTE_SOFT_PRESENT: Final = PTE_PRESENT | PTE_PROTNONE
 """What an entry that stands for a page has one of (``pte_present()``)."""
 
@@ -56,6 +59,7 @@ class mm_struct:
         "mm_users",
         "mmap_base",
         "mmap_lock",
+        "page_table_lock",
         "pgd",
         "pinned_vm",
         "rss",
@@ -72,6 +76,7 @@ class mm_struct:
         """Lowest-level page tables by number, each with how many entries it has."""
         self.vmas: SortedDict[int, vm_area_struct] = SortedDict()
         self.mmap_lock = rw_semaphore("&mm->mmap_lock", (mm_struct.__init__.__code__, 0))
+        self.page_table_lock = spinlock_t("&mm->page_table_lock", (mm_struct.__init__.__code__, 0))
         self.mm_users = 1
         """Who uses the address space; the last one's end empties it."""
         self.mm_count = 1
@@ -219,4 +224,7 @@ class mm_struct:
                 self.pgd.entries[address >> 12] = entry | PTE_DIRTY | PTE_ACCESSED
         elif not entry & PTE_ACCESSED:
             self.pgd.entries[address >> 12] = entry | PTE_ACCESSED
-        return entry & PTE_PFN_MASK | address & 0xFFF
+        phys = entry & PTE_PFN_MASK | address & 0xFFF
+        if phys >> PHYS_BITS:
+            self.kernel.pfnmaps.corrupted(address, entry, write=write)
+        return phys

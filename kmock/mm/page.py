@@ -218,6 +218,13 @@ class PageBlock(Allocation):
         """All of the block's bytes."""
         return 4096 << self.order
 
+    @property
+    def copy_bound(self) -> tuple[str, int] | None:
+        """A compound page is one thing, a block that is none is as many as it has pages."""
+        if self.call.startswith("kmap"):
+            return "kmap", self.size
+        return ("page alloc", self.usable) if self.page.test(PG_head) else None
+
     def probe(self, address: int) -> Allocation | None:
         """Return the allocation at ``address``: this one, whatever the place in it; none for highmem's windows."""
         return self if self.addr else None

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from kmock.machine import Kernel
     from kmock.mm.vm_area import VmArea
     from kmock.mm.vmscan import shrinker
+    from kmock.sanitizers.grabs import Grab
 
 _HEAD: Final = 1 << PG_head
 _SLAB: Final = 1 << PG_slab
@@ -70,6 +71,8 @@ class PageAllocator:
         self.lists = FreeLists(kernel, len(self.zones.nodes), self._fit_new, self._fit_refill, self._fit_free)
         self.vmapped: dict[int, list[VmArea]] = {}
         """By page frame, where vmap() and its kin show it at another address."""
+        self.grabbed: dict[Page, Grab] = {}
+        """Pages of processes that get_user_pages() and its kin gave to drivers."""
         self.in_shrinker: dict[Task, shrinker] = {}
         """The reclaim callback that a task is in."""
         self.contexts = AllocContexts(kernel, self.zones)
@@ -223,12 +226,14 @@ class PageAllocator:
             and block.live
             and block.call in _ORDINARY
             and not self.vmapped
+            and not self.grabbed
         ):
             page._refcount = 0
             if order or not self._free_quickly(page, block):
                 self.free_the_page(page, order)
             return
-        with self.bad.caused_by(wrong_free(page, order, call), call, page):
+        kind = self.kernel.grabs.put(page) if self.grabbed else ""
+        with self.bad.caused_by(kind or wrong_free(page, order, call), call, page):
             self.drop(page, order)
         if page._refcount > 0 and block.__class__ is PageBlock and block.live:
             block.released_by = call
@@ -286,14 +291,17 @@ class PageAllocator:
         elif head.flags & _SLAB:
             self.bad.complain("page-put-slab", "get_page", page)
         head._refcount += 1
+        if self.grabbed:
+            self.kernel.grabs.got(page)
 
     def put_page(self, page: Page) -> None:
         """``put_page()``: drop a reference; the last one frees a compound page, or this one page."""
         if page.__class__ is not Page:
             self.no_page(page, "put_page")
+        kind = self.kernel.grabs.put(page) if self.grabbed else ""
         page = page.head or page
         order = page.order if page.flags & _HEAD else 0
-        with self.bad.caused_by(wrong_free(page, order, "put_page"), "put_page", page):
+        with self.bad.caused_by(kind or wrong_free(page, order, "put_page"), "put_page", page):
             if self.put_page_testzero(page, "page-refcount-overput"):
                 self.free_the_page(page, order)
 
@@ -302,6 +310,8 @@ class PageAllocator:
 
         With ``tail`` they bypass the processor's lists and are the last to be used again.
         """
+        if self.grabbed:
+            self.kernel.grabs.freed(page)
         late = order <= 3 and not self.check_early and not tail
         self.bad.forget()
         if not self._free_prepare(page, order, check=not late):

@@ -29,11 +29,11 @@ class PageLocks:
         head.set(PG_locked)
         return True
 
-    def lock(self, page: Page) -> None:
-        """``lock_page()``: sleep until the lock is free, and take it."""
+    def lock(self, page: Page, kind: str = "sleep-in-atomic") -> None:
+        """``lock_page()``: sleep until the lock is free, and take it; ``kind`` is what that is where it must not be."""
         k = self.kernel
         head = page.compound_head
-        k.atomic_sleep.might_sleep("include/linux/pagemap.h:1021")
+        k.atomic_sleep.might_sleep("include/linux/pagemap.h:1021", kind)
         task = k.current
         while not self.trylock(head):
             waiters = self._waiters.setdefault(head, [])

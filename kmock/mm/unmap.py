@@ -9,6 +9,7 @@ from kmock.mm.debug import dump_page, pointer_value
 from kmock.mm.mm_struct import PTE_SOFT_PRESENT
 from kmock.mm.page import Page, PG_dirty
 from kmock.mm.rmap import is_anon, mark_page_accessed, put_user_page, remove_rmap
+from kmock.mm.track_pfn import untrack_pfn
 from kmock.mm.vm_fault import ZERO_PFN
 from kmock.mm.vm_flags import VM_MIXEDMAP, VM_PFNMAP, VM_SEQ_READ
 
@@ -75,6 +76,7 @@ def unmap_vmas(mm: mm_struct, vmas: list[vm_area_struct]) -> None:
     mm.hiwater_rss = max(mm.hiwater_rss, sum(mm.rss))
     mm.hiwater_vm = max(mm.hiwater_vm, mm.total_vm)
     for vma in vmas:
+        untrack_pfn(vma)
         zap_range(vma, vma.vm_start, vma.vm_end)
 
 

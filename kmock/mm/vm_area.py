@@ -107,6 +107,11 @@ class VmArea(Allocation):
         """Address behind the guard page."""
         return self.addr + self.span
 
+    @property
+    def copy_bound(self) -> tuple[str, int]:
+        """Its guard page counts as its own: a copy that gets there faults."""
+        return "vmalloc", self.span
+
 
 class AreaPages:
     """Owner of the pages that vmalloc() took for an area."""

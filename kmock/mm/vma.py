@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from kmock.hw.mmu import PTE_ACCESSED, PTE_DIRTY, PTE_PCD, PTE_PFN_MASK, PTE_PWT, PTE_SPECIAL
+from kmock.hw.mmu import PTE_ACCESSED, PTE_DIRTY, PTE_PAT, PTE_PCD, PTE_PFN_MASK, PTE_PWT, PTE_SPECIAL
 from kmock.lang.optable import OpTable
 from kmock.mm.vm_flags import VM_PFNMAP, VM_SHARED, VM_WRITE, vm_get_page_prot
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kmock.mm.mm_struct import mm_struct
     from kmock.mm.rmap import AnonVma
 
-PAGE_CHG_MASK: Final = PTE_PFN_MASK | PTE_PCD | PTE_PWT | PTE_SPECIAL | PTE_ACCESSED | PTE_DIRTY
+PAGE_CHG_MASK: Final = PTE_PFN_MASK | PTE_PAT | PTE_PCD | PTE_PWT | PTE_SPECIAL | PTE_ACCESSED | PTE_DIRTY
 """What of an entry stays when its protection changes (``_PAGE_CHG_MASK``)."""
 
 

@@ -73,6 +73,8 @@ class Census:
         self.report(lambda a: a.seq > began and a.task not in in_use and not k.modules.made(a))
         if "resources" in vars(k):
             k.resources.end_call(in_use)
+        if "grabs" in vars(k):
+            k.grabs.end_call(began, in_use)
         self._state()
 
     def finish(self) -> None:

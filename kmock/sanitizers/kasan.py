@@ -63,6 +63,8 @@ class Kasan:
             kind = after_free(origin, write=write, reused=foreign is not None)
             if "modules" in vars(k) and k.modules.life.freed_by_exit(origin):
                 kind = "use-after-remove"
+            elif "irqs" in vars(k) and k.irqs.torn_down(origin):
+                kind = "irq-after-teardown"
         elif foreign is not None and origin.area == "slab":
             kind = "slab-redzone-jump"
         else:
@@ -260,12 +262,13 @@ def after_free(about: Allocation, *, write: bool, reused: bool = False) -> str:
         return "stack-use-after-return"
     if about.area == "mmio":
         return "mmio-after-unmap"
+    known = str(getattr(about, "stale_kind", ""))
     if about.area != "slab":
-        return f"{about.area}-use-after-free"
+        return known or f"{about.area}-use-after-free"
     if reused and getattr(about, "typesafe", False):
         return "cache-typesafe-unchecked"
-    if known := getattr(about, "stale_kind", ""):
-        return str(known)
+    if known:
+        return known
     return "slab-use-after-reuse" if reused else f"slab-use-after-free-{'write' if write else 'read'}"
 
 

@@ -131,6 +131,10 @@ class Lockdep:
             return
         self._check_recursion(lock, cls, how, read=read)
 
+    def might_take(self, lock: Lock, *, read: int = 0, subclass: int = 0) -> None:
+        """``might_lock()``: look at a lock as if it were taken."""
+        self.acquire(lock, lock.of(self.kernel), "might_lock", read=bool(read), trylock=False, subclass=subclass)
+
     def _class(self, lock: Lock, state: LockState, subclass: int) -> LockClass:
         if not state.name:
             state.name = name_at(state.site) if state.site is not None else lock.WORD

@@ -91,6 +91,11 @@ class Allocation:
         """Bytes the allocator set aside, at least ``size``."""
         return self.size
 
+    @property
+    def copy_bound(self) -> tuple[str, int] | None:
+        """What hardened usercopy calls it, and how many bytes from its start a copy may reach; None if it doesn't look."""
+        return None
+
     def mark_written(self, start: int, n: int) -> None:
         """Note that bytes ``[start, start + n)`` hold something now."""
         written = self.written

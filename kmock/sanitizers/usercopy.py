@@ -1,29 +1,31 @@
 """What can be wrong with a copy between kernel and process (``mm/usercopy.c``, ``lib/usercopy.c``, KMSAN).
 
-Four questions: may the copy sleep here; does it stay inside the kernel's object; does it tell the process what
-nobody wrote; and does the driver do something about the part that was not copied. The last one is decided when
-the system call returns, from what :class:`Traffic` noted meanwhile.
+Five questions: may the copy sleep here; does it stay inside the kernel's object; does it tell the process what
+nobody wrote; does the driver do something about the part that was not copied; and does it fetch once what it
+relies on. The last two are decided when the system call returns, from what :class:`Traffic` noted meanwhile.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kmock import kinds
 from kmock.lang.ptr import Ptr
 from kmock.lang.struct import sizeof
 from kmock.sanitizers import shadow
+from kmock.sanitizers.hardened_usercopy import check_object_size
 from kmock.sanitizers.string_checks import python_bytes
-from kmock.stack import user_frames
+from kmock.sanitizers.user_fetch import ShortCopy, Traffic, holds_number, looked_at_again
+from kmock.stack import site, user_frames
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kmock.kernel.task import Task
     from kmock.machine import Kernel
-    from kmock.mm.slab import KmemCache
     from kmock.sanitizers.object import Allocation
+    from kmock.sanitizers.user_fetch import Fetch
     from kmock.stack import Stack
 
 _NOT_TASK = 0xFF_0100
@@ -61,36 +63,6 @@ class NotCopied(int):
     """The number of bytes that a copy left: an int that can be told from every other one."""
 
 
-@dataclass(frozen=True, slots=True)
-class ShortCopy:
-    """A copy that ended early."""
-
-    direction: Direction
-    address: int
-    n: int
-    left: int
-    stack: Stack
-
-
-@dataclass(slots=True)
-class Traffic:
-    """What one system call copied from and to its process."""
-
-    copied: int = 0
-    short: list[ShortCopy] = field(default_factory=list)
-    endless: list[tuple[Ptr, int, Stack]] = field(default_factory=list)
-    """Strings that were longer than their buffers, and so came without their NUL: buffer, bytes, and where."""
-
-    def copied_whole(self, direction: Direction, address: int, n: int) -> None:
-        """A copy succeeded; it makes good what an earlier one in its place left."""
-        self.copied += n
-        self.short = [
-            s
-            for s in self.short
-            if s.direction is not direction or not address <= s.address + s.n - s.left < address + n
-        ]
-
-
 class UserCopy:
     """The checks of one machine."""
 
@@ -112,10 +84,8 @@ class UserCopy:
         if task.pagefault_disabled:
             k.atomic_sleep.asked += 1  # and the answer is no
             return
-        if task.held and task.mm is not None and k.config.lockdep:
-            # might_lock_read(&mm->mmap_lock): a fault would take it, whether or not one comes this time
-            lock = task.mm.mmap_lock
-            k.lockdep.acquire(lock, lock.of(k), "might_fault", read=True, trylock=False, subclass=0)
+        if task.held and task.mm is not None:
+            self._needs_lock(task)
         if not (cpu.preempt_count or cpu.irqs_off or task.rcu_depth or task.non_block):
             return
         place = at if at is not None else direction.sleeps_at
@@ -131,6 +101,30 @@ class UserCopy:
             warning = f"at {direction.access_ok_at} {direction.function}+0x0/0x0"
             k.log.write(f"WARNING: CPU: {cpu.id} PID: {task.pid} {warning}")
 
+    def _needs_lock(self, task: Task) -> None:
+        """``might_lock_read(&current->mm->mmap_lock)``: a page that has to be brought in is brought in under that lock."""
+        k = self.kernel
+        lock = task.mm.mmap_lock
+        held = next((held for held in task.held if held.lock is lock), None)
+        if held is None:
+            if k.config.lockdep and not task.lockdep_off:
+                k.lockdep.might_take(lock, read=1)
+            return
+        stack = k.capture()
+        own = f"BUG: kmock: usercopy-under-lock in {k.symbol(stack)}"
+        k.report(
+            "usercopy-under-lock",
+            "WARNING: possible recursive locking detected" if k.config.lockdep else own,
+            lines=[
+                f"{task!r} is trying to acquire lock:",
+                f"{k.lockdep.address(lock):016x} {k.lockdep.describe(lock)}, at: __might_fault+0x0/0x0",
+                "but task is already holding lock:",
+                k.lockdep.line(held),
+            ],
+            stacks={"access": stack, "taken": held.stack},
+            key=("usercopy-under", site(stack)),
+        )
+
     # -- does it stay inside the object -----------------------------------------------------------
 
     def kernel_side(self, p: int, n: int, *, write: bool, by: str) -> Iterator[tuple[int, int]]:
@@ -141,7 +135,7 @@ class UserCopy:
             yield from k.mem.access(p, 0, n, write=write, by=by)
             return
         name = shadow.bug_name(k, about.end)
-        k.kasan._report("usercopy-overflow-object", name, int(p), n, write=write, about=about, by=by)
+        k.kasan._report(self._overflow(n), name, int(p), n, write=write, about=about, by=by)
         yield from self._physical(int(p), n)
 
     def _overrun(self, p: int, n: int) -> Allocation | None:
@@ -152,6 +146,17 @@ class UserCopy:
         if about is None or not about.live or not about.size:
             return None
         return about if about.addr <= p < about.end < p + n else None
+
+    def _overflow(self, n: int) -> str:
+        """Kind of report for a copy of ``n`` bytes that is too long: whose length it is."""
+        k = self.kernel
+        traffic = self.calls.get(k.cpu.task)
+        if traffic is None:
+            return "usercopy-overflow-object"
+        from_process = n in traffic.given or any(
+            holds_number(k.uaccess.read(fetch.address, min(fetch.n, 4096)), n) for fetch in traffic.fetched
+        )
+        return "usercopy-size-unchecked" if from_process else "usercopy-overflow-object"
 
     def _physical(self, address: int, n: int) -> Iterator[tuple[int, int]]:
         while n > 0:
@@ -172,7 +177,7 @@ class UserCopy:
         if n <= room:
             return True
         self.kernel.warn(
-            "usercopy-overflow-object",
+            self._overflow(n),
             "mm/maccess.c:228",
             "__copy_overflow",
             f"Buffer overflow detected ({room} < {n})!",
@@ -181,62 +186,8 @@ class UserCopy:
         return False
 
     def hardened(self, p: int, n: int, direction: Direction) -> None:
-        """``check_object_size()``: kernels built without KASAN stop a copy that leaves its object."""
-        if not n:
-            return
-        about: Allocation | None = getattr(p, "origin", None)
-        if about is None or not about.addr <= p < about.end:
-            about = self.kernel.mem.owner(p)
-        if about is None:
-            return
-        offset = int(p) - about.addr
-        cache: KmemCache | None = getattr(about, "cache", None)
-        if cache is not None:
-            self._check_slab(cache, about, offset, n, direction)
-        elif about.live and offset + n > about.usable:
-            where = "vmalloc" if about.area == "vmalloc" else "page alloc"
-            self._abort("usercopy-overflow-object", where, offset, n, direction, about)
-
-    def _check_slab(self, cache: KmemCache, about: Allocation, offset: int, n: int, direction: Direction) -> None:
-        if self._in_window(cache, offset, n):
-            return
-        if not 0 <= offset <= offset + n <= cache.object_size:
-            self._abort("usercopy-overflow-object", f"SLUB object '{cache.name}'", offset, n, direction, about)
-        elif about.live:
-            self._outside_window(cache.name, offset, n, direction, about)
-
-    def _in_window(self, cache: KmemCache, offset: int, n: int) -> bool:
-        if cache.is_kmalloc:
-            return offset >= 0 and offset + n <= cache.object_size
-        start = offset - cache.useroffset
-        return start >= 0 and start + n <= cache.usersize
-
-    def _outside_window(self, name: str, offset: int, n: int, direction: Direction, about: Allocation) -> None:
-        k = self.kernel
-        if not k.kasan.on:
-            self._abort("usercopy-outside-window", f"SLUB object '{name}'", offset, n, direction, about)
-            return
-        stack = k.capture()
-        k.report(
-            "usercopy-outside-window",
-            f"BUG: kmock: usercopy-outside-window in {k.symbol(stack)}",
-            lines=[abort_line(f"SLUB object '{name}'", offset, n, direction)],
-            stacks={"access": stack, "allocated": about.alloc_stack},
-            object=k.kasan.info(about, about.addr + offset),
-            key=(about, "usercopy"),
-        )
-
-    def _abort(self, kind: str, what: str, offset: int, n: int, direction: Direction, about: Allocation) -> None:
-        k = self.kernel
-        if k.kasan.on:
-            return
-        k.bug(
-            kind,
-            "mm/usercopy.c:101",
-            headlines=[abort_line(what, offset, n, direction)],
-            stacks={"access": k.capture(), "allocated": about.alloc_stack},
-            object=k.kasan.info(about, about.addr + offset),
-        )
+        """``check_object_size()``."""
+        check_object_size(self.kernel, p, n, direction)
 
     # -- whose pointer is it ----------------------------------------------------------------------
 
@@ -277,14 +228,16 @@ class UserCopy:
 
     # -- what became of the rest ------------------------------------------------------------------
 
-    def begin(self, task: Task) -> None:
-        """``task`` enters a system call."""
-        self.calls[task] = Traffic()
+    def begin(self, task: Task, *given: int) -> None:
+        """``task`` enters a system call, with those numbers."""
+        self.calls[task] = Traffic(given)
 
     def copied(self, direction: Direction, address: int, n: int) -> None:
         """A copy was done to its end."""
         if self.calls and (traffic := self.calls.get(self.kernel.cpu.task)) is not None:
             traffic.copied_whole(direction, int(address), n)
+            if not direction.to_user:
+                traffic.fetch(int(address), n, self.kernel.capture())
 
     def fell_short(self, direction: Direction, address: int, n: int, left: int) -> None:
         """A copy left ``left`` of its ``n`` bytes."""
@@ -305,9 +258,29 @@ class UserCopy:
             return
         if traffic.short:
             self._judge_rest(traffic, result, count)
-        if result >= 0:
-            for to, n, stack in traffic.endless:
-                self._judge_string(to, n, stack)
+        if result < 0:
+            return
+        for to, n, stack in traffic.endless:
+            self._judge_string(to, n, stack)
+        for tell in traffic.unanswered:
+            tell()
+        for first, second in traffic.again:
+            if not looked_at_again(second.stack):
+                self._double_fetch(first, second)
+
+    def _double_fetch(self, first: Fetch, second: Fetch) -> None:
+        """The call went well with bytes that it read twice and may have seen change in between."""
+        k = self.kernel
+        start, end = max(first.address, second.address), min(first.end, second.end)
+        k.report(
+            "user-double-fetch",
+            f"BUG: kmock: user-double-fetch in {k.symbol(second.stack)}",
+            lines=[
+                f"{end - start} bytes at {start:#x} of the process were fetched before, and are not looked at again"
+            ],
+            stacks={"access": second.stack, "fetched before": first.stack},
+            key=("double-fetch", k.symbol(second.stack)),
+        )
 
     def _judge_string(self, to: Ptr, n: int, stack: Stack) -> None:
         """The call went well: report a buffer that still has a string without an end in it."""
@@ -350,8 +323,3 @@ class UserCopy:
             stacks={"access": short.stack},
             hint=f"{kinds.kind(kind).hint}; here {short.left} of {short.n} bytes were not copied",
         )
-
-
-def abort_line(what: str, offset: int, n: int, direction: Direction) -> str:
-    """The line of ``usercopy_abort()``."""
-    return f"usercopy: Kernel memory {direction.attempt} {what} (offset {offset}, size {n})!"

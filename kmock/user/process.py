@@ -156,7 +156,7 @@ class Process(ProcessMemory):
     def ioctl(self, fd: int, cmd: int, arg: int = 0) -> int:
         """Have the driver do something special; ``arg`` is a number or a pointer from :meth:`buffer`."""
         file = self._file(fd)
-        return self._call("ioctl", lambda: self._ioctl(file, cmd, arg), about=file.path)
+        return self._call("ioctl", lambda: self._ioctl(file, cmd, arg), about=file.path, given=arg)
 
     def _ioctl(self, file: File, cmd: int, arg: int) -> int:
         if file.f_op.unlocked_ioctl is not None:
@@ -257,14 +257,16 @@ class Process(ProcessMemory):
             raise _error(errno.EBADF, f"descriptor {fd}")
         return file
 
-    def _call(self, name: str, body: Callable[[], int | None], *, about: str = "", count: int | None = None) -> int:
-        """Make a system call; ``count`` is what it is to read or write."""
+    def _call(
+        self, name: str, body: Callable[[], int | None], *, about: str = "", count: int | None = None, given: int = 0
+    ) -> int:
+        """Make a system call; ``count`` is what it is to read or write, ``given`` another number of the process'."""
         self._alive()
         k = self.kernel
         checks = k.uaccess.checks
         before = k.seq
         with as_task(k, self.task):
-            checks.begin(self.task)
+            checks.begin(self.task, count or 0, given)
             try:
                 result = body() or 0
                 checks.end(self.task, result, count)

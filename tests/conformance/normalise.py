@@ -56,15 +56,15 @@ _OFFSET = r"\+0x[0-9a-f]+(?:/0x[0-9a-f]+)?"
 # In this order: each rule turns what was recorded of that one machine into what it may be on ours.
 _RULES = [
     (r"[\w.]+\+<off>(?:/<off>)? \[\w+\]", _SYMBOL),  # the recording module's own functions: here the driver's
-    (r"(?:\.constprop\.0)?\+<off>(?:/<off>)?", _OFFSET),
+    (r"(?:\.constprop\.0)?\+<off>(?:/<off>)?", r"(?:\.constprop\.0)?" + _OFFSET),
     (r"<module source>:<line>", r"\S+:\d+"),
-    (r"\(____ptrval____\)|<addr>", r"(?:0x)?[0-9a-f]{8,16}"),
+    (r"\(____ptrval____\)|<addr>|<entry>", r"(?:0x)?[0-9a-f]{8,16}"),
     (r"kworker/<n>", r"kworker/\w+:\w+(?:/\d+)?"),
     (r"<hex>", r"(?:0x)?[0-9a-f]+"),
     (r"<pid>|<pfn>|<n>|<line>", r"(?:0x)?[0-9a-f]+"),
     (r"\b(?:sh|init)(?=[/:\[ ](?!\s*\w+\())", r"[\w./-]+"),  # the task's name
     (r"\((?:Tainted: [^)]*|Not tainted)\)", r"\((?:Tainted: [^)]*|Not tainted)\)"),
-    (r"\[#\d+\]", r"\[#\d+\]"),
+    (r"\[#(?:\d+|n)\]", r"\[#\d+\]"),
 ]
 _SPLIT = re.compile("|".join(f"(?P<r{i}>{rule})" for i, (rule, _) in enumerate(_RULES)))
 

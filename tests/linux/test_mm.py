@@ -139,7 +139,7 @@ class TestLock:
         u = p.buffer(8)
         data = kzalloc(8, GFP_KERNEL)
         mmap_read_lock(mm)
-        with k.expect("lock-recursive"):
+        with k.expect("usercopy-under-lock"):
             assert copy_to_user(u, data, 8) == 0
         mmap_read_unlock(mm)
         kfree(data)
@@ -147,7 +147,7 @@ class TestLock:
     def test_a_fault_needs_it(self, k, p, mm, area):
         data = kzalloc(8, GFP_KERNEL)
         mmap_write_lock(mm)
-        with k.expect("lock-recursive"), pytest.raises(kmock.Deadlock):
+        with k.expect("usercopy-under-lock"), k.expect("lock-recursive"), pytest.raises(kmock.Deadlock):
             copy_to_user(area, data, 8)
         mmap_write_unlock(mm)
         kfree(data)

@@ -1,0 +1,8 @@
+from kmock.linux.mm import pin_user_pages_fast, unpin_user_pages
+
+
+def program(k):
+    u = k.user().buffer(4096)
+    n, pages = pin_user_pages_fast(u, 2, 0)
+    assert n == 1
+    unpin_user_pages(pages, 2)  # here

@@ -1,0 +1,9 @@
+from kmock.linux.mm import page_address, pin_user_pages_fast, unpin_user_pages
+
+
+def program(k):
+    u = k.user().buffer(b"header" + bytes(4090))
+    n, pages = pin_user_pages_fast(u, 1, 0)
+    header = page_address(pages[0])
+    unpin_user_pages(pages, n)
+    assert header[0:6] == b"header"  # here

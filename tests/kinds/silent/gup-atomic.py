@@ -1,0 +1,13 @@
+from kmock.linux.mm import get_user_pages_fast_only, put_page
+from kmock.linux.spinlock import DEFINE_SPINLOCK, spin_lock, spin_unlock
+
+lock = DEFINE_SPINLOCK("lock")
+
+
+def good(k):
+    u = k.user().buffer(4096)
+    spin_lock(lock)
+    n, pages = get_user_pages_fast_only(u, 1, 0)
+    spin_unlock(lock)
+    assert n == 1
+    put_page(pages[0])

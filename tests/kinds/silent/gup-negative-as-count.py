@@ -1,0 +1,10 @@
+from kmock.linux.errno import EFAULT
+from kmock.linux.mm import pin_user_pages_fast, unpin_user_pages
+
+
+def good(k):
+    k.user()
+    n, pages = pin_user_pages_fast(0x10000, 1, 0)
+    assert n == -EFAULT
+    if n > 0:
+        unpin_user_pages(pages, n)

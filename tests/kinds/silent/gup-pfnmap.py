@@ -1,0 +1,27 @@
+import mmap
+
+from kmock.linux.fs import file_operations
+from kmock.linux.gfp import __GFP_ZERO, GFP_KERNEL, __free_page, alloc_page
+from kmock.linux.miscdevice import misc_deregister, misc_register, miscdevice
+from kmock.linux.mm import get_user_pages_fast, put_page, vm_insert_page
+
+page = []
+
+
+def dev_mmap(filp, vma):
+    return vm_insert_page(vma, vma.vm_start, page[0])
+
+
+def good(k):
+    page[:] = [alloc_page(GFP_KERNEL | __GFP_ZERO)]
+    misc = miscdevice(name="dev", fops=file_operations(mmap=dev_mmap))
+    misc_register(misc)
+    p = k.user()
+    fd = p.open("/dev/dev")
+    address = p.mmap(fd, 4096, mmap.PROT_READ | mmap.PROT_WRITE, mmap.MAP_SHARED)
+    n, pages = get_user_pages_fast(address, 1, 0)
+    assert n == 1
+    put_page(pages[0])
+    p.exit()
+    misc_deregister(misc)
+    __free_page(page[0])

@@ -1,0 +1,8 @@
+from kmock.linux.mm import FOLL_WRITE, pin_user_pages_fast, unpin_user_page
+
+
+def good(k):
+    u = k.user().buffer(4096)
+    n, pages = pin_user_pages_fast(u, 1, FOLL_WRITE)
+    assert n == 1
+    unpin_user_page(pages[0])

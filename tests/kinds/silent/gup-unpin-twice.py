@@ -1,0 +1,9 @@
+from kmock.linux.mm import pin_user_pages_fast, unpin_user_page, unpin_user_pages
+
+
+def good(k):
+    u = k.user().buffer(4096)
+    n, pages = pin_user_pages_fast(u, 1, 0)
+    unpin_user_pages(pages, n)
+    n, pages = pin_user_pages_fast(u, 1, 0)
+    unpin_user_page(pages[0])

@@ -1,0 +1,26 @@
+import mmap
+
+from kmock.linux.fs import file_operations
+from kmock.linux.gfp import __GFP_ZERO, GFP_KERNEL, __free_page, alloc_pages
+from kmock.linux.miscdevice import misc_deregister, misc_register, miscdevice
+from kmock.linux.mm import split_page, vm_insert_page
+
+page = []
+
+
+def dev_mmap(filp, vma):
+    return vm_insert_page(vma, vma.vm_start, page[0] + 1)
+
+
+def good(k):
+    page[:] = [alloc_pages(GFP_KERNEL | __GFP_ZERO, 1)]
+    split_page(page[0], 1)
+    misc = miscdevice(name="dev", fops=file_operations(mmap=dev_mmap))
+    misc_register(misc)
+    p = k.user()
+    fd = p.open("/dev/dev")
+    p.mmap(fd, 4096, mmap.PROT_READ, mmap.MAP_SHARED)
+    p.exit()
+    misc_deregister(misc)
+    __free_page(page[0])
+    __free_page(page[0] + 1)

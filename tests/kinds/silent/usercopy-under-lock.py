@@ -1,0 +1,14 @@
+from kmock.linux.mmap_lock import mmap_write_lock, mmap_write_unlock
+from kmock.linux.slab import GFP_KERNEL, kfree, kzalloc
+from kmock.linux.uaccess import copy_from_user
+
+
+def good(k):
+    p = k.user()
+    u = p.buffer(64)
+    request = kzalloc(64, GFP_KERNEL)
+    left = copy_from_user(request, u, 64)
+    mmap_write_lock(p.mm)
+    mmap_write_unlock(p.mm)
+    assert left == 0
+    kfree(request)
