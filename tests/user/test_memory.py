@@ -18,8 +18,11 @@ from kmock.linux.mm import (
     FAULT_FLAG_TRIED,
     FAULT_FLAG_USER,
     FAULT_FLAG_WRITE,
+    NOPAGE_OOM,
+    NOPAGE_SIGBUS,
     VM_DONTCOPY,
     VM_FAULT_LOCKED,
+    VM_FAULT_MINOR,
     VM_FAULT_NOPAGE,
     VM_FAULT_RETRY,
     VM_FAULT_SIGBUS,
@@ -240,6 +243,53 @@ class TestFaults:
         assert len(flags) == 2
         assert not d.p.mm.is_locked()
 
+    def test_retry_with_the_lock_still_held(self, k, driver):
+        def fault(vmf):
+            if vmf.flags & FAULT_FLAG_TRIED:
+                return d.fault(vmf)
+            return VM_FAULT_RETRY
+
+        d = driver(fault=fault)
+        with k.expect("fault-handler-bad-return") as found:
+            d.p.load(d.map(), 1)
+        assert found[0].where.function == "fault"
+        assert not d.p.mm.is_locked()
+
+    def test_a_handler_that_raises_holds_no_lock(self, driver):
+        def fault(vmf):
+            raise ZeroDivisionError
+
+        d = driver(fault=fault)
+        a = d.map()
+        with pytest.raises(ZeroDivisionError):
+            d.p.load(a, 1)
+        d.p.munmap(a, PAGE)
+
+    def test_a_handler_of_the_days_before_4_11(self, driver):
+        def fault(vma, vmf):
+            assert vma is vmf.vma
+            assert vmf.virtual_address == vmf.address
+            return d.fault(vmf)
+
+        d = driver(fault=fault)
+        assert d.p.load(d.map(), 1) == b"\0"
+
+    def test_nopage_of_the_days_before_2_6_26(self, driver):
+        def nopage(vma, address, type):
+            pgoff = (address - vma.vm_start >> 12) + vma.vm_pgoff
+            if pgoff == 1:
+                return NOPAGE_OOM
+            if pgoff > 1:
+                return NOPAGE_SIGBUS
+            get_page(d.page)
+            type[0] = VM_FAULT_MINOR
+            return d.page
+
+        d = driver(fault=None, nopage=nopage)
+        a = d.map(3)
+        assert d.p.load(a, 1) == b"\0"
+        assert [signal_of(d.p.load, a + at * PAGE, 1) for at in (1, 2)] == ["SIGKILL", "SIGBUS"]
+
     def test_sigsegv(self, driver):
         d = driver(fault=lambda vmf: VM_FAULT_SIGSEGV)
         assert signal_of(d.p.load, d.map(), 1) == "SIGSEGV"
@@ -340,6 +390,20 @@ class TestFaults:
 
 
 class TestDrivers:
+    def test_a_process_ends_with_its_memory_first(self, k, driver):
+        d = driver(close=lambda vma: order.append("close"))
+        order = []
+
+        def release(inode, file):
+            order.append("release")
+            assert k.current.mm is None
+
+        d.fops.release = release
+        a = d.map()
+        d.p.store(a, b"x")
+        d.p.exit()
+        assert order == ["close", "release"]
+
     def test_a_driver_may_refuse_a_split_or_a_protection_or_a_move(self, driver):
         d = driver(
             may_split=lambda vma, address: -errno.EINVAL,
