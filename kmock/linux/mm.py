@@ -29,7 +29,7 @@ from kmock.linux.vmalloc import is_vmalloc_addr, is_vmalloc_or_module_addr, vmal
 from kmock.mm import access_vm, page_addr, physaddr
 from kmock.mm.layout import PAGE_SHIFT, PAGE_SIZE
 from kmock.mm.mmap_lock import assert_locked, need_locked
-from kmock.mm.vm_fault import ZERO_PFN
+from kmock.mm.vm_fault import NOPAGE_OOM, NOPAGE_SIGBUS, VM_FAULT_MINOR, ZERO_PFN
 from kmock.mm.vm_flags import (
     VM_ACCESS_FLAGS,
     VM_ACCOUNT,
@@ -57,6 +57,7 @@ from kmock.mm.vm_flags import (
     VM_PFNMAP,
     VM_RAND_READ,
     VM_READ,
+    VM_RESERVED,
     VM_SEQ_READ,
     VM_SHARED,
     VM_SOFTDIRTY,
@@ -287,19 +288,19 @@ def get_mm_counter(k: Kernel, mm: mm_struct, member: int) -> int:
 @api(since="2.6")
 def add_mm_counter(k: Kernel, mm: mm_struct, member: int, value: int) -> None:
     """Count ``value`` pages of a kind more."""
-    mm.rss[member] += value
+    k.mappings.count(mm, member, value)
 
 
 @api(since="2.6", undo="dec_mm_counter")
 def inc_mm_counter(k: Kernel, mm: mm_struct, member: int) -> None:
     """Count one page of a kind more."""
-    mm.rss[member] += 1
+    k.mappings.count(mm, member, 1)
 
 
 @api(since="2.6")
 def dec_mm_counter(k: Kernel, mm: mm_struct, member: int) -> None:
     """Count one page of a kind less."""
-    mm.rss[member] -= 1
+    k.mappings.count(mm, member, -1)
 
 
 # -- numbers ------------------------------------------------------------------------------------------------------
@@ -336,6 +337,8 @@ def PFN_PHYS(x: int) -> int:
 
 
 _OWN = [
+    "NOPAGE_OOM",
+    "NOPAGE_SIGBUS",
     "PAGE_ALIGN",
     "PAGE_ALIGNED",
     "PFN_DOWN",
@@ -348,6 +351,7 @@ _OWN = [
     "VM_DONTDUMP",
     "VM_DONTEXPAND",
     "VM_EXEC",
+    "VM_FAULT_MINOR",
     "VM_GROWSDOWN",
     "VM_HUGEPAGE",
     "VM_HUGETLB",
@@ -367,6 +371,7 @@ _OWN = [
     "VM_PFNMAP",
     "VM_RAND_READ",
     "VM_READ",
+    "VM_RESERVED",
     "VM_SEQ_READ",
     "VM_SHARED",
     "VM_SOFTDIRTY",

@@ -7,20 +7,27 @@ has to do so in all three. Numbers that these functions name are looked at befor
 
 from __future__ import annotations
 
+import inspect
+import types
 from typing import TYPE_CHECKING, Any, Final
 
+from kmock.kernel.atomic import atomic_t
+from kmock.lang.integers import Scalar
+from kmock.lang.ptr import Ptr
+from kmock.lang.struct import Struct
 from kmock.stack import end_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable
 
     from kmock.machine import Kernel
     from kmock.mm.vma import vm_area_struct
+    from kmock.sanitizers.object import Allocation
 
 Place = tuple[int, object]
 """The ``id()`` of what holds a number, and its name there."""
 
-_CLOSED: Final = "close"
+_EMPTY: Final = types.CellType()
 
 
 class Lineage:
@@ -61,7 +68,7 @@ class AreaCounts:
 
     def before(self, vma: vm_area_struct, handler: object) -> dict[Place, int]:
         """Look at the numbers that a handler names, before it is called."""
-        return dict(_numbers(vma, handler, []))
+        return Numbers(self.kernel, handler, []).of(vma)
 
     def mapped(self, vma: vm_area_struct, handler: object, before: dict[Place, int]) -> None:
         """The driver's mmap has set ``vma`` up: it may count it from now on."""
@@ -69,7 +76,7 @@ class AreaCounts:
         if ops is None or ops.close is None:
             return
         lineage = self._lineages[vma] = Lineage()
-        lineage.note(before, dict(_numbers(vma, handler, lineage.holders)), closing=False)
+        lineage.note(before, Numbers(self.kernel, handler, lineage.holders).of(vma), closing=False)
 
     def called(self, vma: vm_area_struct, operation: Callable[[vm_area_struct], Any] | None, old: Any = None) -> None:
         """Call ``open`` for an area made of ``old``, or ``close``, and take down what it counts."""
@@ -79,10 +86,10 @@ class AreaCounts:
             if operation is not None:
                 operation(vma)
             return
-        before = dict(_numbers(vma, operation, lineage.holders))
+        before = Numbers(self.kernel, operation, lineage.holders).of(vma)
         if operation is not None:
             operation(vma)
-        after = dict(_numbers(vma, operation, lineage.holders))
+        after = Numbers(self.kernel, operation, lineage.holders).of(vma)
         lineage.note(before, after, closing=closing)
         if not closing:
             lineage.areas += 1
@@ -112,44 +119,85 @@ class AreaCounts:
         )
 
 
-def _numbers(vma: vm_area_struct, function: object, holders: list[Any]) -> Iterator[tuple[Place, int]]:
-    """Yield the whole numbers that ``function`` may count in: by name, in what it can reach from ``vma`` or by itself."""
-    function = getattr(function, "__func__", function)
-    code = getattr(function, "__code__", None)
-    if code is None:
-        return
-    names = set(code.co_names)
-    roots: list[Any] = [vma.vm_private_data, getattr(vma.vm_file, "private_data", None)]
-    for name, cell in zip(code.co_freevars, getattr(function, "__closure__", None) or (), strict=False):
-        try:
-            roots.append(cell.cell_contents)
-        except ValueError:
-            continue
-        yield from _number(cell, name, cell.cell_contents, holders)
-    scope = getattr(function, "__globals__", {})
-    for name in names & scope.keys():
-        roots.append(scope[name])
-        yield from _number(scope, name, scope[name], holders)
-    for root in roots:
-        yield from _inside(root, names, holders, depth=2)
+class Numbers:
+    """The whole numbers that one function may count in: by their names, in what it reaches by itself or from an area.
+
+    Looking at them is no access of the driver's, so nothing is checked.
+    """
+
+    def __init__(self, k: Kernel, function: object, holders: list[Any]) -> None:
+        self.k = k
+        self.function = getattr(function, "__func__", function)
+        self.code = getattr(self.function, "__code__", None)
+        self.names = set(self.code.co_names) if self.code is not None else set()
+        self.holders = holders
+        self.found: dict[Place, int] = {}
+
+    def of(self, vma: vm_area_struct) -> dict[Place, int]:
+        """Return the numbers as they are now."""
+        if self.code is None:
+            return {}
+        roots: list[Any] = [vma.vm_private_data, getattr(vma.vm_file, "private_data", None)]
+        for name, cell in zip(self.code.co_freevars, getattr(self.function, "__closure__", None) or (), strict=False):
+            if cell != _EMPTY:
+                self._number(cell, name, cell.cell_contents)
+                roots.append(cell.cell_contents)
+        scope = getattr(self.function, "__globals__", {})
+        for name in self.names & scope.keys():
+            self._number(scope, name, scope[name])
+            roots.append(scope[name])
+        for root in roots:
+            self._inside(root, 2)
+        return self.found
+
+    def _number(self, holder: Any, name: object, value: object) -> None:
+        if isinstance(value, atomic_t):
+            value = value.of(self.k).value
+        if value.__class__ is int:
+            self.holders.append(holder)
+            self.found[id(holder), name] = value
+
+    def _inside(self, holder: Any, depth: int) -> None:
+        for name, value in self._members(holder):
+            self._number(holder, name, value)
+            if depth > 1 and not isinstance(value, int):
+                self._inside(value, depth - 1)
+
+    def _members(self, holder: Any) -> Iterable[tuple[object, Any]]:
+        if isinstance(holder, dict):
+            return holder.items()
+        if isinstance(holder, list):
+            return enumerate(holder[:16])
+        if isinstance(holder, Ptr):
+            seen = getattr(holder.origin, "seen_as", None)
+            return () if seen is None or holder.origin is None else self._fields(seen[0], holder.origin, seen[1])
+        if isinstance(holder, Struct):
+            origin = holder._ptr.origin
+            return () if origin is None else self._fields(type(holder), origin, int(holder._ptr) - origin.addr)
+        if isinstance(holder, type) or type(holder).__module__.partition(".")[0] in ("builtins", "kmock"):
+            return ()
+        return ((name, _attribute(holder, name)) for name in self.names)
+
+    def _fields(self, struct: type[Struct], origin: Allocation, base: int) -> Iterable[tuple[object, Any]]:
+        """What the members of a struct in simulated memory hold, while the memory lives."""
+        layout = struct.layout(self.k.layout.bits)
+        for name in self.names & layout.offsets.keys():
+            at, size = base + layout.offsets[name], layout.sizes[name]
+            scalar = struct._fields[name].type
+            if (
+                isinstance(scalar, type)
+                and issubclass(scalar, Scalar)
+                and origin.live
+                and 0 <= at <= origin.size - size
+            ):
+                data = self.k.ram.bytes[origin.phys + at : origin.phys + at + size]
+                yield name, int.from_bytes(data, "little", signed=scalar.signed)
 
 
-def _inside(holder: Any, names: set[str], holders: list[Any], *, depth: int) -> Iterator[tuple[Place, int]]:
-    if isinstance(holder, dict):
-        members = holder.items()
-    elif isinstance(holder, list) and len(holder) <= 16:
-        members = enumerate(holder)  # type: ignore[assignment]
-    elif type(holder).__module__.partition(".")[0] in ("builtins", "kmock") or isinstance(holder, type):
-        return
-    else:
-        members = ((name, value) for name, value in getattr(holder, "__dict__", {}).items() if name in names)  # type: ignore[assignment]
-    for name, value in members:
-        yield from _number(holder, name, value, holders)
-        if depth > 1 and not isinstance(value, int):
-            yield from _inside(value, names, holders, depth=depth - 1)
-
-
-def _number(holder: Any, name: object, value: object, holders: list[Any]) -> Iterator[tuple[Place, int]]:
-    if value.__class__ is int:
-        holders.append(holder)
-        yield (id(holder), name), value
+def _attribute(holder: Any, name: str) -> Any:
+    """Return an attribute without running any code of its class."""
+    found = inspect.getattr_static(holder, name, None)
+    try:
+        return found.__get__(holder) if inspect.ismemberdescriptor(found) else found
+    except AttributeError:
+        return None  # a slot that nothing is in

@@ -13,7 +13,14 @@ from kmock.lang.ptr import make_ptr
 from kmock.mm.area_counts import AreaCounts
 from kmock.mm.debug import dump_page
 from kmock.mm.page import PageBlock
-from kmock.mm.vm_fault import VM_FAULT_ERROR, VM_FAULT_NOPAGE, VM_FAULT_RETRY
+from kmock.mm.vm_fault import (
+    NOPAGE_OOM,
+    VM_FAULT_ERROR,
+    VM_FAULT_NOPAGE,
+    VM_FAULT_OOM,
+    VM_FAULT_RETRY,
+    VM_FAULT_SIGBUS,
+)
 from kmock.stack import end_of
 
 if TYPE_CHECKING:
@@ -32,12 +39,14 @@ _FAILED: Final = VM_FAULT_ERROR | VM_FAULT_NOPAGE | VM_FAULT_RETRY
 class Mappings:
     """Looks at the areas of one machine's processes."""
 
-    __slots__ = ("counts", "initmem", "kernel")
+    __slots__ = ("_counted", "counts", "initmem", "kernel")
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
         self.counts = AreaCounts(kernel)
         self.initmem = kernel.config.initmem
+        self._counted: dict[mm_struct, Stack] = {}
+        """Where drivers last counted pages of an address space."""
 
     # -- areas ------------------------------------------------------------------------------------
 
@@ -64,6 +73,11 @@ class Mappings:
         if ops is not None and ops.close is not None:
             self.counts.called(vma, ops.close)
 
+    def count(self, mm: mm_struct, member: int, value: int) -> None:
+        """``add_mm_counter()`` by a driver."""
+        mm.rss[member] += value
+        self._counted[mm] = self.kernel.capture()
+
     def check_mm(self, mm: mm_struct, names: tuple[str, ...]) -> None:
         """``check_mm()``: an address space ends; nothing of it may still be counted."""
         k = self.kernel
@@ -72,16 +86,17 @@ class Mappings:
             for name, value in zip(names, mm.rss, strict=True)
             if value
         ]
+        stack = self._counted.pop(mm, None)
         if left:
-            k.report("rss-imbalance", left[0], lines=left[1:], key=(mm, "rss"))
+            k.report("rss-imbalance", left[0], lines=left[1:], stacks={"access": stack or k.capture()}, key=(mm, "rss"))
         if mm.tables:
             k.log.write(f"BUG: non-zero pgtables_bytes on freeing mm: {4096 * len(mm.tables)}")
 
     # -- fault handlers ---------------------------------------------------------------------------
 
-    def call(self, vmf: vm_fault, handler: Callable[[vm_fault], int | None]) -> int:
-        """Call a fault handler of the driver; return its ``vm_fault_t``."""
-        return int(handler(vmf) or 0)
+    def call(self, vmf: vm_fault, handler: Callable[..., int | None]) -> int:
+        """Call a fault handler of the driver; return its ``vm_fault_t``. Before 4.11 it had the area as well."""
+        return int((handler(vmf.vma, vmf) if _takes_area(handler) else handler(vmf)) or 0)
 
     def call_fault(self, vmf: vm_fault) -> int:
         """Call the driver's ``fault``; return its ``vm_fault_t``."""
@@ -90,10 +105,10 @@ class Mappings:
         assert ops is not None
         k = self.kernel
         before = k.seq
-        ret = self.call(vmf, ops.fault)
+        ret = self.call(vmf, ops.fault) if ops.fault is not None else _call_nopage(vmf, ops.nopage)
         entry = vma.vm_mm.pte(vmf.address)
         if entry & PTE_PRESENT:
-            self.shown(vma, vmf.address, vmf.address + 4096, ops.fault)
+            self.shown(vma, vmf.address, vmf.address + 4096, ops.handler)
         elif ret & VM_FAULT_NOPAGE and not ret & VM_FAULT_ERROR and not k.current.signal:
             self._nothing_installed(vmf)
         elif vmf.page is not None and not ret & _FAILED:
@@ -113,8 +128,8 @@ class Mappings:
             and block.seq <= before
         ):
             # The driver's own reference may be what it handed over: what it does next tells.
-            block.lent = end_of(vmf.vma.vm_ops.fault if vmf.vma.vm_ops is not None else None)
-        self._exposed(page, vmf.address, vmf.vma.vm_ops.fault if vmf.vma.vm_ops is not None else None)
+            block.lent = end_of(vmf.vma.vm_ops.handler if vmf.vma.vm_ops is not None else None)
+        self._exposed(page, vmf.address, vmf.vma.vm_ops.handler if vmf.vma.vm_ops is not None else None)
 
     def _nothing_installed(self, vmf: vm_fault) -> None:
         k = self.kernel
@@ -172,9 +187,14 @@ class Mappings:
             key=("fault", vmf_ops),
         )
 
+    def kept_lock(self, vma: vm_area_struct) -> None:
+        """The handler wants to be asked again, and did not let go of ``mmap_lock`` as that says."""
+        ops = vma.vm_ops
+        self.never(ops, ops.handler if ops is not None else None, "VM_FAULT_RETRY, and mmap_lock is still held")
+
     def _stack(self, vmf: vm_fault) -> Stack:
         ops = vmf.vma.vm_ops
-        return (*end_of(ops.fault if ops is not None else None), *self.kernel.capture())
+        return (*end_of(ops.handler if ops is not None else None), *self.kernel.capture())
 
     # -- what a process gets to see ---------------------------------------------------------------
 
@@ -196,3 +216,24 @@ class Mappings:
         k = self.kernel
         at = make_ptr(k.layout.page_offset + page.phys, block)
         k.kmsan.check_leaves(at, 4096, address, sink="mmap", stack=(*end_of(handler), *k.capture()))
+
+
+def _takes_area(handler: Any) -> bool:
+    """Whether a handler is one of ``(vma, vmf)``."""
+    function = getattr(handler, "__func__", handler)
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return False
+    given = code.co_argcount - (function is not handler) - len(function.__defaults__ or ())
+    return bool(given == 2)
+
+
+def _call_nopage(vmf: vm_fault, handler: Callable[..., Any]) -> int:
+    """Call a ``nopage(vma, address, type)`` of LDD3's days: a page with a reference, NOPAGE_SIGBUS or NOPAGE_OOM."""
+    found = handler(vmf.vma, vmf.address, [0])
+    if not found:
+        return VM_FAULT_SIGBUS
+    if found == NOPAGE_OOM:
+        return VM_FAULT_OOM
+    vmf.page = found
+    return 0

@@ -8,7 +8,9 @@ from kmock.kernel import rwsem
 from kmock.kernel.hang import deadlock, hang_report
 from kmock.kernel.loglevel import may_speak
 from kmock.mm.memory import handle_mm_fault
+from kmock.mm.mm_struct import DEADLY
 from kmock.mm.mmap import expand_stack
+from kmock.mm.mmap_lock import held_by_current
 from kmock.mm.vm_fault import (
     FAULT_FLAG_DEFAULT,
     FAULT_FLAG_TRIED,
@@ -70,10 +72,19 @@ def do_user_addr_fault(mm: mm_struct, address: int, *, write: bool, user: bool) 
         if not _access_allowed(vma, write=write):
             mm.unlock(read=True)
             return "SIGSEGV"
-        ret = handle_mm_fault(vma, address, flags)
+        try:
+            ret = handle_mm_fault(vma, address, flags)
+        except DEADLY:
+            raise
+        except BaseException:
+            mm.unlock(read=True)
+            raise
         if ret & VM_FAULT_COMPLETED:
             return ""
         if ret & VM_FAULT_RETRY:
+            if held_by_current(mm.kernel, mm):
+                mm.kernel.mappings.kept_lock(vma)
+                mm.unlock(read=True)
             if mm.kernel.current.signal:
                 return "" if user else "SIGBUS"
             flags |= FAULT_FLAG_TRIED
@@ -135,6 +146,6 @@ def _stuck(mm: mm_struct, address: int) -> Deadlock:
     k = mm.kernel
     vma = mm.vma_lookup(address)
     ops = vma.vm_ops if vma is not None else None
-    handler = ops.page_mkwrite or ops.fault if ops is not None else None
+    handler = ops.page_mkwrite or ops.handler if ops is not None else None
     k.mappings.never(ops, handler, f"the fault at {address:#x} is tried again and again, and never gets any further")
     return deadlock(k, k.reports.find(("fault", ops)) or hang_report(k, [k.current]))

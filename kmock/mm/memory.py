@@ -79,7 +79,7 @@ def _do_fault(vmf: vm_fault) -> int:
     # do_fault()
     ops = vmf.vma.vm_ops
     assert ops is not None
-    if ops.fault is None:
+    if ops.handler is None:
         return VM_FAULT_SIGBUS
     if not vmf.flags & FAULT_FLAG_WRITE:
         return _read_fault(vmf)
@@ -99,7 +99,7 @@ def _call_fault(vmf: vm_fault) -> int:
     elif not ret & VM_FAULT_LOCKED:
         k.page_alloc.locks.lock(page)
     elif not (page.head or page).test(PG_locked):
-        k.mappings.not_locked(vmf, "mm/memory.c:4304", vmf.vma.vm_ops.fault, "!PageLocked(vmf->page)")
+        k.mappings.not_locked(vmf, "mm/memory.c:4304", vmf.vma.vm_ops.handler, "!PageLocked(vmf->page)")
     return ret | VM_FAULT_LOCKED
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from sortedcontainers import SortedDict
 
-from kmock.errors import ReportedError
+from kmock.errors import Deadlock, KernelOops, KernelPanic
 from kmock.hw.mmu import PTE_ACCESSED, PTE_DIRTY, PTE_PFN_MASK, PTE_PRESENT, PTE_RW, PageTable
 from kmock.kernel import rwsem
 from kmock.kernel.rwsem import rw_semaphore
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 PAGE_SIZE: Final = 4096
 PHYS_BITS: Final = 46
 """Width of a physical address; the processor faults on an entry that has more."""
+DEADLY: Final = (Deadlock, KernelOops, KernelPanic)
+"""What ends a task on the spot, with all that it holds."""
 PTE_SOFT_PRESENT: Final = PTE_PRESENT | PTE_PROTNONE
 """What an entry that stands for a page has one of (``pte_present()``)."""
 
@@ -112,11 +114,11 @@ class mm_struct:
 
     @contextmanager
     def locked(self, how: str, *, read: bool = False) -> Iterator[None]:
-        """Hold ``mmap_lock`` inside the block; who dies in it takes the lock along, as in the kernel."""
+        """Hold ``mmap_lock`` inside the block; a task that dies in it takes the lock along, as in the kernel."""
         self.lock(how, read=read)
         try:
             yield
-        except ReportedError:
+        except DEADLY:
             raise
         except BaseException:
             self.unlock(read=read)

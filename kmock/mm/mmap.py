@@ -107,7 +107,8 @@ def get_unmapped_area(mm: mm_struct, file: Any, address: int, length: int, pgoff
     size = mm.kernel.layout.task_size
     if length > size:
         return -errno.ENOMEM
-    if file is not None and file.f_op.get_unmapped_area is not None:
+    # Shared anonymous memory has a file without operations of a driver.
+    if file is not None and file.f_op is not None and file.f_op.get_unmapped_area is not None:
         address = file.f_op.get_unmapped_area(file, address, length, pgoff, flags)
         if -4096 < address < 0:
             return int(address)

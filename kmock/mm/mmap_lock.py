@@ -37,12 +37,10 @@ def assert_locked(k: Kernel, mm: mm_struct, *, write: bool = False) -> None:
     if held_by_current(k, mm, write=write):
         return
     line, function = (161, "mmap_assert_write_locked") if write else (155, "mmap_assert_locked")
-    if k.config.lockdep:
-        k.warn(
-            "lock-assert-failed",
-            f"include/linux/mmap_lock.h:{line}",
-            function,
-            hint=_HINT,
-        )
+    at = f"include/linux/mmap_lock.h:{line}"
     if k.config.debug_vm and not mm.is_locked():
-        k.bug("lock-assert-failed", f"include/linux/mmap_lock.h:{line + 1}")
+        warning = f"WARNING: CPU: {k.cpu.id} PID: {k.current.pid} at {at} {function}+0x0/0x0"
+        warnings = [warning] if k.config.lockdep else []
+        k.bug("lock-assert-failed", f"include/linux/mmap_lock.h:{line + 1}", headlines=warnings, hint=_HINT)
+    if k.config.lockdep:
+        k.warn("lock-assert-failed", at, function, hint=_HINT)

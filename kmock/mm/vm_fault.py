@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from kmock.lang.ptr import NULL
 from kmock.mm.gfp import GFP_HIGHUSER_MOVABLE, GFP_KERNEL
 
 if TYPE_CHECKING:
@@ -27,6 +28,13 @@ VM_FAULT_COMPLETED: Final = 0x4000
 VM_FAULT_ERROR: Final = (
     VM_FAULT_OOM | VM_FAULT_SIGBUS | VM_FAULT_SIGSEGV | VM_FAULT_HWPOISON | VM_FAULT_HWPOISON_LARGE | VM_FAULT_FALLBACK
 )
+
+VM_FAULT_MINOR: Final = 0
+"""Until 4.x: a fault that needed no I/O, which needs no word for it."""
+
+NOPAGE_SIGBUS: Final = NULL
+NOPAGE_OOM: Final = -1
+"""What ``nopage`` of kernels before 2.6.26 answers for a page."""
 
 FAULT_FLAG_WRITE: Final = 1 << 0
 FAULT_FLAG_MKWRITE: Final = 1 << 1

@@ -43,6 +43,9 @@ VM_HUGEPAGE: Final = 0x2000_0000
 VM_NOHUGEPAGE: Final = 0x4000_0000
 VM_MERGEABLE: Final = 0x8000_0000
 
+VM_RESERVED: Final = VM_DONTEXPAND | VM_DONTDUMP
+"""Until 3.6: an area that is not to be swapped out. These two took its place."""
+
 VM_ACCESS_FLAGS: Final = VM_READ | VM_WRITE | VM_EXEC
 VM_SPECIAL: Final = VM_IO | VM_DONTEXPAND | VM_PFNMAP | VM_MIXEDMAP
 VM_LOCKED_MASK: Final = VM_LOCKED | VM_LOCKONFAULT

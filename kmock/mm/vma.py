@@ -20,7 +20,7 @@ PAGE_CHG_MASK: Final = PTE_PFN_MASK | PTE_PAT | PTE_PCD | PTE_PWT | PTE_SPECIAL 
 
 
 class vm_operations_struct(OpTable):
-    """What a driver does for its areas. Every field may be left out."""
+    """What a driver does for its areas. Every field may be left out; ``nopage`` is the one of kernels before 2.6.26."""
 
     fields = (
         "open",
@@ -39,7 +39,13 @@ class vm_operations_struct(OpTable):
         "set_policy",
         "get_policy",
         "find_special_page",
+        "nopage",
     )
+
+    @property
+    def handler(self) -> Any:
+        """What brings a page that isn't there, whichever generation's it is."""
+        return self.fault or self.nopage
 
 
 class vm_area_struct:

@@ -209,17 +209,20 @@ class Process(ProcessMemory):
         return child.pid
 
     def exit(self, code: int = 0) -> None:
-        """End: close every descriptor, give the memory back. A second call does nothing."""
+        """End: give the memory back, close every descriptor. A second call does nothing."""
         if self.task.state == TASK_DEAD:
             return
         try:
+            self._exit_mm()
             for fd in list(self.files):
                 self.close(fd)
         finally:
             self._gone(code)
 
     def _killed(self) -> None:
-        """The kernel oopsed in one of its system calls: ``make_task_dead()``."""
+        """The kernel oopsed while it worked for the process: ``make_task_dead()``."""
+        with suppress(ReportedError):
+            self._exit_mm()
         files = list(self.files.values())
         self.files.clear()
         for file in files:
@@ -232,17 +235,23 @@ class Process(ProcessMemory):
         self.task.held.clear()
         self._gone(SIGSEGV)
 
-    def _gone(self, code: int) -> None:
-        try:
-            with as_task(self.kernel, self.task):
+    def _exit_mm(self) -> None:
+        """``exit_mm()``: the memory goes first; what closes files after that has no process to copy from or to."""
+        if self.task.mm is None:
+            return
+        if self._adopted_by is not None and self._adopted_by.mm is self.mm:
+            self._adopted_by.mm = None
+        with as_task(self.kernel, self.task):
+            try:
                 mmput(self.mm)
-        finally:
-            self.task.state = TASK_DEAD
-            self.task.exit_code = code
-            if self in self.kernel.processes:
-                self.kernel.processes.remove(self)
-            if self._adopted_by is not None and self._adopted_by.mm is self.mm:
-                self._adopted_by.mm = None
+            finally:
+                self.task.mm = None
+
+    def _gone(self, code: int) -> None:
+        self.task.state = TASK_DEAD
+        self.task.exit_code = code
+        if self in self.kernel.processes:
+            self.kernel.processes.remove(self)
 
     # -- system calls -----------------------------------------------------------------------------
 
