@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from kmock.kernel.timer import Timers
     from kmock.kernel.workqueue import Workqueues
     from kmock.lang.ptr import Ptr
+    from kmock.mm.boot_memory import BootMemory
     from kmock.mm.ioremap import Ioremap
     from kmock.mm.kfree_rcu import KfreeRcu
     from kmock.mm.page_alloc import PageAllocator
@@ -151,6 +152,8 @@ class Kernel(Panic):
 
     # -- subsystems that come up when first used --------------------------------------------------
 
+    boot_memory: Subsystem[BootMemory] = Subsystem("mm.boot_memory:BootMemory")
+    """Memory before the page allocator has it."""
     page_alloc: Subsystem[PageAllocator] = Subsystem("mm.page_alloc:PageAllocator")
     """Whole pages, and the zones they lie in."""
     slab: Subsystem[Slub] = Subsystem("mm.slub:Slub")
@@ -286,6 +289,13 @@ class Kernel(Panic):
     def write_file(self, path: str, text: str) -> None:
         """Write to a file of /proc, /sys or debugfs; OSError with the errno the kernel gives."""
         self.files.write(path, text)
+
+    def early_boot(self) -> AbstractContextManager[None]:
+        """Run the block as early boot does, when memory is memblock's: what is left of it then becomes the zones.
+
+        RuntimeError on a machine that something was allocated on already.
+        """
+        return self.boot_memory.open()
 
     def hardirq(self) -> AbstractContextManager[None]:
         """Run the block as a hard interrupt handler on the current CPU."""
