@@ -48,10 +48,9 @@ def get_pageblock_migratetype(k: Kernel, page: Page) -> int:
 @api(since="2.4")
 def NODE_DATA(k: Kernel, nid: int) -> pglist_data:
     """Return a node's ``pg_data_t``; a null dereference for a node that does not exist."""
-    found = k.boot_memory.nodes.get(nid)
-    if found is None:
-        k.die("slab-null-deref", "BUG: kernel NULL pointer dereference, address: 0000000000000000")
-    return found
+    if nid not in k.boot_memory.nodes:
+        k.kasan.page_fault(0, write=False, origin=None, by="NODE_DATA")
+    return k.boot_memory.nodes[nid]
 
 
 @api(since="2.6.27")

@@ -7,7 +7,7 @@ made of. A machine that nobody meddled with shares the outcome with all others o
 from __future__ import annotations
 
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Final
 
 from kmock.lang.ptr import Ptr, make_ptr
@@ -26,7 +26,9 @@ from kmock.stack import capture
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from kmock.fs.files import KernelFiles
     from kmock.machine import Kernel
+    from kmock.mm.memblock_type import memblock_type
     from kmock.mm.zone_layout import ZonePlan
 
 _NO_NODE_WARNING: Final = "Usage of MAX_NUMNODES is deprecated. Use NUMA_NO_NODE instead"
@@ -175,9 +177,15 @@ class BootMemory:
             found = self.find(size, align, 0, high, nid, exact=exact)
         if not found:
             return null(call, size)
-        block = self.own(call, found, size)
-        if zero:
-            self.kernel.ram.bytes[found : found + size] = bytes(size)
+        return self.given(call, found, size, zero=zero)
+
+    def given(self, call: str, phys: int, size: int, *, zero: bool = True) -> Ptr:
+        """Return the address of what was just allocated, zeroed or as it is."""
+        block = self.own(call, phys, size)
+        if not self.kernel.ram.exists(phys):
+            block.phys = -1  # registered by mistake: whoever touches it faults
+        elif zero:
+            self.kernel.ram.bytes[phys : phys + size] = bytes(size)
             block.written = None
         return make_ptr(block.addr, block)
 
@@ -273,3 +281,14 @@ class BootMemory:
         """Return the page frame behind the last one that the direct map reaches (``max_low_pfn``)."""
         lowmem = self.kernel.layout.direct_map_size >> PAGE_SHIFT
         return min(max((r.end for r in self.memblock.pfn_ranges()), default=0), lowmem)
+
+
+def attach(files: KernelFiles) -> None:
+    """Add the files of ``/sys/kernel/debug/memblock``."""
+
+    def show(name: str) -> str:
+        table: memblock_type = getattr(files.kernel.boot_memory.memblock, name)
+        return "".join(f"{i:4}: 0x{r.base:016x}..0x{r.end - 1:016x}\n" for i, r in enumerate(table.regions))
+
+    for name in ("memory", "reserved"):
+        files.add(f"/sys/kernel/debug/memblock/{name}", partial(show, name))

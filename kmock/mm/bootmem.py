@@ -9,13 +9,13 @@ from __future__ import annotations
 from errno import EBUSY
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from kmock.lang.ptr import Ptr, make_ptr
 from kmock.mm.layout import PAGE_SHIFT, PAGE_SIZE
 from kmock.mm.memblock import NUMA_NO_NODE
 from kmock.mm.page_addr import null
 from kmock.mm.zone_layout import DMA_LIMIT
 
 if TYPE_CHECKING:
+    from kmock.lang.ptr import Ptr
     from kmock.mm.boot_memory import BootMemory
 
 BOOTMEM_DEFAULT: Final = 0
@@ -56,10 +56,7 @@ def alloc(
             return null(call, size)
         k.log.write(f"bootmem alloc of {size} bytes failed!")
         k.panic("Out of memory")
-    block = boot.own(call, found, size)
-    k.ram.bytes[found : found + size] = bytes(size)
-    block.written = None
-    return make_ptr(block.addr, block)
+    return boot.given(call, found, size)
 
 
 def free(boot: BootMemory, call: str, physaddr: int, size: int, nid: int = NUMA_NO_NODE) -> None:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from kmock.mm.boot_memory import BootMemory
     from kmock.mm.zone_layout import Range, ZonePlan
 
-MAX_ACTIVE_REGIONS: Final = 256
 _ULONG: Final = (1 << 64) - 1
 
 
@@ -35,11 +34,8 @@ def add_range(boot: BootMemory, nid: int, start: int, end: int) -> None:
         return
     if any(r.start < end and start < r.end for r in others):
         boot.report("bootmem-bad-range", [f"some of [{start}, {end}) is memory of another node than {nid}"])
-    before = memory.cnt
-    if before >= MAX_ACTIVE_REGIONS and not memory.overlaps((start << PAGE_SHIFT) - 1, (end - start << PAGE_SHIFT) + 2):
-        boot.kernel.log.write(f"More than {MAX_ACTIVE_REGIONS} memory regions, truncating")
-        return
-    memory.add(start << PAGE_SHIFT, end - start << PAGE_SHIFT, nid)
+    if memory.add(start << PAGE_SHIFT, end - start << PAGE_SHIFT, nid):
+        boot.kernel.log.write(f"More than {memory.max} memory regions, truncating")
 
 
 def remove_range(boot: BootMemory, call: str, nid: int, start: int, end: int) -> None:
