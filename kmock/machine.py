@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from kmock.mm.kfree_rcu import KfreeRcu
     from kmock.mm.page_alloc import PageAllocator
     from kmock.mm.percpu import PerCpu
+    from kmock.mm.ports import Ports
     from kmock.mm.slub import Slub
     from kmock.mm.uaccess import Uaccess
     from kmock.mm.vmalloc import Vmalloc
@@ -200,6 +201,8 @@ class Kernel(Panic):
     """Memory that every processor has a copy of."""
     resources: Subsystem[Resources] = Subsystem("kernel.resource:Resources")
     """Who uses which bus addresses."""
+    io_ports: Subsystem[Ports] = Subsystem("mm.ports:Ports")
+    """Devices behind I/O ports."""
     ioremap: Subsystem[Ioremap] = Subsystem("mm.ioremap:Ioremap")
     """Mappings of device memory."""
     sched: Subsystem[Scheduler] = Subsystem("kernel.sched:Scheduler")
@@ -336,6 +339,10 @@ class Kernel(Panic):
         ``write(offset, width, value)``. ValueError where RAM or another device answers already.
         """
         return self.ioremap.window(base, size, model)
+
+    def ports(self, base: int, size: int, model: Model | None = None) -> Window:
+        """Put a device's registers behind ``size`` I/O ports from ``base`` on; otherwise as :meth:`mmio`."""
+        return self.io_ports.window(base, size, model)
 
     def run(self) -> None:
         """Run tasks until all are idle."""

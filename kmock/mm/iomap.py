@@ -6,9 +6,10 @@ other machines that breaks, so here it is done and reported.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from kmock.lang.ptr import Ptr
+from kmock.lang.ptr import NULL, Ptr
+from kmock.lang.struct import as_ptr
 from kmock.sanitizers.describe import origin_stacks
 
 if TYPE_CHECKING:
@@ -21,6 +22,13 @@ if TYPE_CHECKING:
 PIO_OFFSET: Final = 0x10000
 PIO_RESERVED: Final = 0x40000
 """Cookies below stand for ports."""
+
+
+def cookie(addr: Any) -> Ptr:
+    """Return what an accessor was given as a pointer; None stands for NULL."""
+    if addr.__class__ is Ptr:
+        return addr
+    return NULL if addr is None else as_ptr(addr)
 
 
 class IoMap:
@@ -52,15 +60,40 @@ class IoMap:
         if window is not None:
             window.write(self._phys(area, addr) - window.base, width, value)
 
-    def bad_port(self, addr: int, by: str) -> bool:
-        """``bad_io_access()``: whether a cookie of ``ioread32()`` is one of nothing, which is reported."""
+    def cookie_read(self, addr: int, width: int, by: str) -> int:
+        """``ioread8()`` ... ``ioread64()``: the cookie tells whether it stands for memory or for ports."""
         port = int(addr)
         if port >= PIO_RESERVED:
-            return False
-        k = self.kernel
+            return self.read(addr, width)
+        if port > PIO_OFFSET:
+            return self.kernel.io_ports.read(port - PIO_OFFSET, width, by)
+        self._bad_io_access(port, by)
+        return (1 << 8 * width) - 1
+
+    def cookie_write(self, value: int, addr: int, width: int, by: str) -> None:
+        """``iowrite8()`` ... ``iowrite64()``."""
+        port = int(addr)
+        if port >= PIO_RESERVED:
+            self.write(value, addr, width)
+        elif port > PIO_OFFSET:
+            self.kernel.io_ports.write(value, port - PIO_OFFSET, width, by)
+        else:
+            self._bad_io_access(port, by)
+
+    def _bad_io_access(self, port: int, by: str) -> None:
         text = f"Bad IO access at port {port:#x} ({by})"
-        k.warn("mmio-accessor-wrong-space", "lib/iomap.c:44", "bad_io_access", text, key=(port, by))
-        return True
+        self.kernel.warn("mmio-accessor-wrong-space", "lib/iomap.c:44", "bad_io_access", text, key=(port, by))
+
+    def read_string(self, addr: int, to: int, n: int, width: int, by: str) -> None:
+        """``ioread8_rep()``, ``readsb()`` and their kin: ``n`` loads from one place, to memory."""
+        data = b"".join(self.cookie_read(addr, width, by).to_bytes(width, "little") for _ in range(n))
+        self.kernel.mem.store(to, 0, data)
+
+    def write_string(self, addr: int, source: int, n: int, width: int, by: str) -> None:
+        """``iowrite8_rep()``, ``writesb()`` and their kin: ``n`` stores to one place, from memory."""
+        data = self.kernel.mem.load(source, 0, n * width) if n else b""
+        for i in range(0, n * width, width):
+            self.cookie_write(int.from_bytes(data[i : i + width], "little"), addr, width, by)
 
     def copy_from(self, to: int, source: int, n: int) -> None:
         """``memcpy_fromio()``: loads of the widest kind that fits, aligned at the device."""
@@ -129,6 +162,8 @@ class IoMap:
     def _area(self, addr: int, width: int, *, write: bool) -> IoArea | None:
         """Return the mapping an accessor goes to, None for ordinary memory; what is wrong with it is reported."""
         address = int(addr)
+        if PIO_OFFSET <= address < PIO_RESERVED:
+            self._port_as_memory(address)
         origin: IoArea | None = getattr(addr, "origin", None)
         if origin is not None and origin.area != "mmio":
             origin = None
@@ -145,6 +180,12 @@ class IoMap:
         elif not about.addr + about.offset <= address <= about.end - width:
             self._report("mmio-out-of-range", _beyond(about, address, width), about, address, key=(about, "range"))
         return there
+
+    def _port_as_memory(self, address: int) -> NoReturn:
+        """End the task: what ioport_map() returned is no address."""
+        headline = f"BUG: unable to handle page fault for address: {address:016x}"
+        line = f"this is the cookie of port {address - PIO_OFFSET:#x}: ioread8() and its kin take it, readb() does not"
+        self.kernel.die("mmio-accessor-wrong-space", headline, lines=[line])
 
     def _window(self, area: IoArea, address: int, width: int, *, write: bool) -> Window | None:
         """Return the device that answers, None for none; report what it should not be asked."""
