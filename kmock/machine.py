@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from kmock.mm.boot_memory import BootMemory
     from kmock.mm.ioremap import Ioremap
     from kmock.mm.kfree_rcu import KfreeRcu
+    from kmock.mm.memory_hotplug import MemoryBlocks
     from kmock.mm.page_alloc import PageAllocator
     from kmock.mm.percpu import PerCpu
     from kmock.mm.ports import Ports
@@ -155,6 +156,8 @@ class Kernel(Panic):
 
     boot_memory: Subsystem[BootMemory] = Subsystem("mm.boot_memory:BootMemory")
     """Memory before the page allocator has it."""
+    memory_blocks: Subsystem[MemoryBlocks] = Subsystem("mm.memory_hotplug:MemoryBlocks")
+    """Memory that came after boot."""
     page_alloc: Subsystem[PageAllocator] = Subsystem("mm.page_alloc:PageAllocator")
     """Whole pages, and the zones they lie in."""
     slab: Subsystem[Slub] = Subsystem("mm.slub:Slub")

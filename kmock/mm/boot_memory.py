@@ -58,7 +58,7 @@ class BootMemory:
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
         config = kernel.config
-        self._ranges = tuple(map(tuple, config.node_ranges()))
+        self._ranges = config.reported_ranges()
         self.memblock = setup_arch(kernel.layout, self._ranges).copy()
         self.memblock.log = kernel.log.write
         self.memblock.allow_resize()

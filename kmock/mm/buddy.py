@@ -69,16 +69,25 @@ class Buddy:
         # As memblock hands memory over: the largest aligned blocks that fit, upwards, each to its list's tail.
         self._free = [OrderedDict() for _ in range(MAX_ORDER * MIGRATE_TYPES)]
         for start, end in self.managed:
-            low = -(-start // MAX_ORDER_NR_PAGES) * MAX_ORDER_NR_PAGES
-            high = end // MAX_ORDER_NR_PAGES * MAX_ORDER_NR_PAGES
-            if low < high:
-                self._pristine.append((low, high))
-                self._add_range(start, low)
-                self._add_range(high, end)
-            else:
-                self._add_range(start, end)
-        self._pristine.reverse()
+            self._take_in(start, end)
         return self._free
+
+    def _take_in(self, start: int, end: int) -> None:
+        low = -(-start // MAX_ORDER_NR_PAGES) * MAX_ORDER_NR_PAGES
+        high = end // MAX_ORDER_NR_PAGES * MAX_ORDER_NR_PAGES
+        if low < high:
+            self._pristine.insert(0, (low, high))
+            self._add_range(start, low)
+            self._add_range(high, end)
+        else:
+            self._add_range(start, end)
+
+    def grow(self, start: int, end: int) -> None:
+        """Take in free page frames that were no part of the zone."""
+        self.managed = (*self.managed, (start, end))
+        self.span = min(self.span[0], start), max(self.span[1], end)
+        if self._free is not None:
+            self._take_in(start, end)
 
     def _add_range(self, start: int, end: int) -> None:
         while start < end:

@@ -86,7 +86,7 @@ def units_per_atom(groups: list[int]) -> int:
 
 def _embed(k: Kernel, sizes: dict[int, int], atom: int) -> dict[int, int] | None:
     """Find room for so many bytes on each node, on another where it has none; None if there isn't any."""
-    nodes = [[(a >> PAGE_SHIFT, b >> PAGE_SHIFT) for a, b in node] for node in k.config.node_ranges()]
+    nodes = [[(a >> PAGE_SHIFT, b >> PAGE_SHIFT) for a, b in node] for node in k.config.reported_ranges()]
     free = [clip(_kept(k, nodes), a, b) for node in nodes for a, b in [(node[0][0], node[-1][1])]]
     bases = {}
     for nid, size in sizes.items():
@@ -102,7 +102,7 @@ def _embed(k: Kernel, sizes: dict[int, int], atom: int) -> dict[int, int] | None
 
 def _kept(k: Kernel, nodes: list[list[Range]]) -> list[Range]:
     """Return what boot took for the kernel and never gives back."""
-    memblock = setup_arch(k.layout, tuple(map(tuple, k.config.node_ranges())))
+    memblock = setup_arch(k.layout, k.config.reported_ranges())
     reserved = [(row.base >> PAGE_SHIFT, row.end >> PAGE_SHIFT) for row in memblock.reserved]
     kept = without(reserved, (0, LOW_MEGABYTE))
     for pfn, pages in given_back(usable(nodes)):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from kmock.config import KernelConfig
     from kmock.mm.layout import Layout
     from kmock.mm.pcp import PerCpuPages
+    from kmock.mm.zone_layout import Range
 
 LOWMEM_RESERVE_RATIO: Final = {64: (256, 256, 32, 0), 32: (256, 32, 0, 0)}
 
@@ -129,6 +130,17 @@ class Zone(Buddy):
         self.stat_threshold = 0
         self.reclaim_active = False
 
+    def grow(self, start: int, end: int) -> None:
+        """Take in page frames that were no part of any zone."""
+        super().grow(start, end)
+        pages = end - start
+        self.zone_start_pfn = self.span[0]
+        self.spanned_pages = self.span[1] - self.span[0]
+        self.present_pages += pages
+        self.managed_pages += pages
+        self.vm_free += pages
+        self.pcp_batch = pcp_batch_of(self.managed_pages)
+
     @property
     def free_pcp(self) -> int:
         """Pages on processors' lists."""
@@ -158,7 +170,7 @@ class Zones:
         self.highmem_idx = self.names.index("HighMem") if layout.bits == 32 else -1
         # Without plans of their own all machines of a kind have the same.
         if plans is None:
-            plans = plan_boot(layout, tuple(map(tuple, config.node_ranges())), config.movable)
+            plans = plan_boot(layout, config.reported_ranges(), config.movable)
         self.nodes: list[dict[int, Zone]] = [{} for _ in config.topology]
         for plan in plans:
             self.nodes[plan.nid][plan.idx] = Zone(plan, self.names[plan.idx])
@@ -204,6 +216,25 @@ class Zones:
             table = lowmem_reserve_of(sizes, self.tunables.lowmem_reserve_ratio)
             for idx, zone in node.items():
                 zone.lowmem_reserve = table[idx]
+
+    def add_pages(self, nid: int, idx: int, added: Range) -> None:
+        """Give page frames to a zone, which may be a new one, and compute all reserves anew."""
+        zone = self.nodes[nid].get(idx)
+        pages = added[1] - added[0]
+        if zone is None:
+            zone = Zone(ZonePlan(idx, nid, added, (added,), (added,), 0, pages, pages), self.names[idx])
+            self.nodes[nid] = dict(sorted({**self.nodes[nid], idx: zone}.items()))
+            self.all = [zone for node in self.nodes for zone in node.values()]
+            zone.cpus = len(self.config.topology[nid].cpus) or self.config.cpus
+        else:
+            zone.grow(*added)
+        zone.stat_threshold = stat_threshold_of(zone.managed_pages, self.config.cpus)
+        self._spans = sorted([*self._spans, (*added, zone)], key=lambda span: span[:2])
+        self._orders.clear()
+        self.node_load = [0] * len(self.nodes)
+        self.tunables.min_free_kbytes = max(self.tunables.min_free_kbytes, min_free_kbytes_of(self.lowmem_pages))
+        self.setup_watermarks()
+        self.setup_lowmem_reserve()
 
     # -- finding --------------------------------------------------------------------------------
 
