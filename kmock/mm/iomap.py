@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+from kmock.lang.device_value import derived
 from kmock.lang.ptr import NULL, Ptr
 from kmock.lang.struct import as_ptr
 from kmock.sanitizers.describe import origin_stacks
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from kmock.hw.mmio import Window
     from kmock.machine import Kernel
     from kmock.mm.ioremap import IoArea
+    from kmock.stack import Stack
 
 PIO_OFFSET: Final = 0x10000
 PIO_RESERVED: Final = 0x40000
@@ -34,10 +36,12 @@ def cookie(addr: Any) -> Ptr:
 class IoMap:
     """Accesses through the cookies of one kernel."""
 
-    __slots__ = ("kernel",)
+    __slots__ = ("kernel", "posted")
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
+        self.posted: tuple[Window, IoArea, int, Stack] | None = None
+        """With lints, the last store, as long as nobody read from that device since."""
 
     # -- accessors --------------------------------------------------------------------------------
 
@@ -47,7 +51,12 @@ class IoMap:
         if area is None:
             return int.from_bytes(self.kernel.mem.load(addr, 0, width), "little")
         window = self._window(area, int(addr), width, write=False)
-        return window.read(self._phys(area, addr) - window.base, width) if window is not None else 0
+        if window is None:
+            return 0
+        if self.posted is not None and self.posted[0] is window:
+            self.posted = None
+        phys = self._phys(area, addr)
+        return derived(window.read(phys - window.base, width), phys)
 
     def write(self, value: int, addr: int, width: int) -> None:
         """``writeb()`` ... ``writeq()``."""
@@ -59,6 +68,17 @@ class IoMap:
         window = self._window(area, int(addr), width, write=True)
         if window is not None:
             window.write(self._phys(area, addr) - window.base, width, value)
+            if self.kernel.config.lint:
+                self.posted = window, area, int(addr), self.kernel.capture()
+
+    def delayed(self, by: str) -> None:
+        """Somebody lets time pass for a device: what was written to it last may still be on its way."""
+        if self.posted is None:
+            return
+        window, area, address, stack = self.posted
+        self.posted = None
+        text = f"{by}() begins to count before the last store to the device at {window.base:#x} has reached it"
+        self._report("mmio-posted-no-flush", text, area, address, key=("posted", window), stored=stack)
 
     def cookie_read(self, addr: int, width: int, by: str) -> int:
         """``ioread8()`` ... ``ioread64()``: the cookie tells whether it stands for memory or for ports."""
@@ -209,14 +229,14 @@ class IoMap:
     def _phys(self, area: IoArea, address: int) -> int:
         return area.phys_addr + int(address) - area.addr
 
-    def _report(self, kind: str, text: str, area: IoArea, address: int, *, key: object) -> None:
+    def _report(self, kind: str, text: str, area: IoArea, address: int, *, key: object, **stacks: Stack) -> None:
         k = self.kernel
         stack = k.capture()
         k.report(
             kind,
             f"BUG: kmock: {kind} in {k.symbol(stack)}",
             lines=[text],
-            stacks={"access": stack, **origin_stacks(area)},
+            stacks={"access": stack, **stacks, **origin_stacks(area)},
             object=k.kasan.info(area, address),
             key=key,
             attributes={"address": address},

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from kmock.hw.mmio import Bus
+from kmock.lang.device_value import derived
 from kmock.lang.ptr import NULL, Ptr
 from kmock.mm.iomap import PIO_OFFSET
 
@@ -42,7 +43,7 @@ class Ports:
         """``inb()``, ``inw()``, ``inl()``."""
         port = self._checked(port, by)
         window = self._window(port, width, write=False)
-        return window.read(port - window.base, width) if window is not None else (1 << 8 * width) - 1
+        return derived(window.read(port - window.base, width), port) if window is not None else (1 << 8 * width) - 1
 
     def write(self, value: int, port: int, width: int, by: str) -> None:
         """``outb()``, ``outw()``, ``outl()``."""

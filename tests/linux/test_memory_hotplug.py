@@ -102,7 +102,7 @@ def test_what_blocks_refuse(k):
     assert k.read_file("/sys/devices/system/memory/block_size_bytes") == "8000000\n"
     assert k.read_file(STATE.format(0)) == "online\n"
     for number, text, err in ((0, "offline", 16), (0, "online", EINVAL), (0, "asleep", EINVAL)):
-        with pytest.raises(OSError, match="busy|Invalid") as refused:
+        with pytest.raises(OSError, match=r"busy|Invalid") as refused:
             k.write_file(STATE.format(number), text)
         assert refused.value.errno == err
     with pytest.raises(OSError, match="no block 9"):
