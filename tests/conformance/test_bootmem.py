@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ from kmock.linux.memblock import (
     memblock_alloc_node,
     memblock_alloc_raw,
     memblock_alloc_try_nid,
+    memblock_alloc_try_nid_raw,
+    memblock_bottom_up,
     memblock_cap_memory_range,
     memblock_clear_hotplug,
     memblock_clear_nomap,
@@ -45,6 +48,7 @@ from kmock.linux.sizes import SZ_256K as K256
 from kmock.linux.sizes import SZ_512K as K512
 from kmock.linux.string import memset
 from kmock.linux.types import NULL
+from tests.conformance import memblock_cases as cases
 from tests.conformance.replay import scenario
 
 if TYPE_CHECKING:
@@ -343,3 +347,97 @@ def numa(k: Kernel, s: Replay) -> None:
         s.check("node0_full_try", at(memblock_alloc_try_nid(4096, 4096, 0, 0, 0)))
         s.check("node0_full_exact", at(memblock_alloc_exact_nid_raw(4096, 4096, 0, 0, 0)))
         s.check("reserved", table(memblock.reserved))
+
+
+@scenario("context.memblock-selftest-flat", **MACHINE)
+def selftest(k: Kernel, s: Replay) -> None:
+    counts: Counter[str] = Counter()
+    with simulator(k, memory=False):
+        fresh()
+        assert (memblock.memory.cnt, memblock.reserved.cnt) == (1, 1)
+        assert memblock.bottom_up is False
+        counts["memblock_initialization_check"] += 1
+        try_tables(counts)
+        for enable in (True, False):
+            memblock_set_bottom_up(enable)
+            assert memblock_bottom_up() is enable
+        counts["memblock_set_bottom_up"] += 1
+        counts["memblock_bottom_up"] += 1
+        for up in (False, True):
+            memblock_set_bottom_up(up)
+            try_allocations(counts, up=up)
+    s.check("passed_by_function", dict(counts))
+    s.check("passed", counts.total())
+    s.check("failed", 0)
+    s.except_("exit", "status of the simulator's process")
+
+
+def fresh(memory: list[tuple[int, int]] | None = None, reserved: list[tuple[int, int]] | None = None) -> None:
+    """Have these tables and nothing else."""
+    memblock_remove(0, MEMBLOCK_ALLOC_ANYWHERE)
+    memblock_phys_free(0, MEMBLOCK_ALLOC_ANYWHERE)
+    for base, size in memory or []:
+        memblock_add(absolute(base), size)
+    for base, size in reserved or []:
+        memblock_reserve(absolute(base), size)
+
+
+def absolute(offset: int) -> int:
+    return offset + B if offset < 1 << 40 else offset
+
+
+def holds(of: memblock_type, expected: list[tuple[int, int]]) -> None:
+    assert [(row.base, row.size) for row in of] == [(absolute(base), size) for base, size in expected]
+
+
+def try_tables(counts: Counter[str]) -> None:
+    for before, (base, size), after in cases.ADDED.values():
+        fresh(memory=before)
+        memblock_add(absolute(base), size)
+        holds(memblock.memory, after)
+        fresh(reserved=before)
+        memblock_reserve(absolute(base), size)
+        holds(memblock.reserved, after)
+        counts.update(("memblock_add", "memblock_reserve"))
+    fresh()
+    memblock_add_node(B, cases.K, 1, MEMBLOCK_HOTPLUG)
+    assert [(row.nid, row.flags) for row in memblock.memory] == [(1, MEMBLOCK_HOTPLUG)]
+    counts["memblock_add"] += 1
+    for before, (base, size), after in cases.REMOVED.values():
+        fresh(memory=before)
+        memblock_remove(absolute(base), size)
+        holds(memblock.memory, after)
+        fresh(reserved=before)
+        memblock_phys_free(absolute(base), size)
+        holds(memblock.reserved, after)
+        counts.update(("memblock_remove", "memblock_free"))
+    for before, after in cases.TRIMMED.values():
+        fresh(memory=before)
+        memblock_trim_memory(4096)
+        holds(memblock.memory, after)
+        counts["memblock_trim_memory"] += 1
+
+
+def try_allocations(counts: Counter[str], *, up: bool) -> None:
+    memory = [(0, cases.END)]
+    for alloc in (memblock_alloc, memblock_alloc_raw):
+        for reserved, call, expected in (cases.UP if up else cases.DOWN).values():
+            fresh(memory, reserved)
+            lies(alloc(*call), expected)
+            counts[alloc.__name__] += 1
+        fresh()
+        lies(alloc(16, 64), None)
+        counts[alloc.__name__] += 1
+    for reserved, (size, align, low), expected in (cases.FROM_UP if up else cases.FROM_DOWN).values():
+        fresh(memory, reserved)
+        lies(memblock_alloc_from(size, align, B + low), expected)
+        counts["memblock_alloc_from"] += 1
+    for alloc in (memblock_alloc_try_nid, memblock_alloc_try_nid_raw):
+        for reserved, (size, low, high), expected in (cases.RANGE_UP if up else cases.RANGE_DOWN).values():
+            fresh(memory, reserved)
+            lies(alloc(size, cases.LINE, B + low, B + high, NUMA_NO_NODE), expected)
+            counts[alloc.__name__] += 1
+
+
+def lies(p: int, expected: int | None) -> None:
+    assert at(p) == (f"B+{expected:#x}" if expected is not None else "0 (failed)")
