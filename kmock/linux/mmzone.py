@@ -67,12 +67,6 @@ def zone_spans_pfn(k: Kernel, zone: Zone, pfn: int) -> bool:
 
 
 @api(since="2.6")
-def page_zone(k: Kernel, page: Page) -> Zone | None:
-    """Return the zone of a page; None for a page frame without memory."""
-    return page.zone
-
-
-@api(since="2.6")
 def for_each_zone(k: Kernel) -> list[Zone]:
     """Return the zones that have memory, node by node, lowest first."""
     return k.page_alloc.zones.all
@@ -98,7 +92,6 @@ __all__ = [
     "ZONE_NORMAL",
     "for_each_zone",
     "get_pageblock_migratetype",
-    "page_zone",
     "pfn_valid",
     "pg_data_t",
     "pglist_data",
