@@ -160,4 +160,5 @@ class Held:
 
     def __str__(self) -> str:
         name = self.lock.name or self.lock._state.name
-        return f"{self.lock.WORD} {name} ({self.how} at {self.short})"
+        where = f" at {self.short}" if user_frames(self.stack) else ""
+        return f"{self.lock.WORD} {name} ({self.how}{where})"

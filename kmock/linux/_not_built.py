@@ -10,10 +10,6 @@ from typing import Final
 from kmock.errors import NotBuiltError
 
 NOT_BUILT: Final = {
-    "bootmem": """
-        alloc_bootmem alloc_bootmem_low alloc_bootmem_low_pages alloc_bootmem_node alloc_bootmem_pages
-        free_bootmem free_bootmem_node reserve_bootmem
-    """,
     "device": """
         devm_alloc_percpu devm_get_free_pages devm_kcalloc devm_kfree devm_kmalloc devm_kmemdup devm_krealloc
         devm_kstrdup devm_kzalloc
@@ -35,22 +31,15 @@ NOT_BUILT: Final = {
     "io": """
         devm_ioremap devm_ioremap_resource devm_iounmap
     """,
-    "memblock": """
-        memblock_add memblock_add_node memblock_alloc memblock_free memblock_phys_alloc memblock_phys_free
-        memblock_remove memblock_reserve memblock_set_node memblock_start_of_DRAM
-    """,
     "mempool": """
         mempool_alloc mempool_alloc_slab mempool_alloc_t mempool_create mempool_create_kmalloc_pool
         mempool_create_page_pool mempool_create_slab_pool mempool_destroy mempool_free mempool_free_slab
         mempool_free_t mempool_init mempool_resize mempool_t
     """,
     "mm": """
-        absent_pages_in_range add_active_range filemap_fault find_min_pfn_with_active_regions
-        free_area_init_nodes free_bootmem_with_active_regions get_pfn_range_for_nid invalidate_inode_pages2
-        invalidate_inode_pages2_range invalidate_mapping_pages remove_active_range remove_all_active_ranges
-        set_dma_reserve sparse_memory_present_with_active_regions truncate_inode_pages
-        truncate_inode_pages_final truncate_inode_pages_range truncate_pagecache truncate_setsize vmtruncate
-        write_one_page
+        filemap_fault invalidate_inode_pages2 invalidate_inode_pages2_range invalidate_mapping_pages
+        truncate_inode_pages truncate_inode_pages_final truncate_inode_pages_range truncate_pagecache
+        truncate_setsize vmtruncate write_one_page
     """,
     "page_flags": """
         set_page_writeback

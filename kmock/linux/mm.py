@@ -13,6 +13,8 @@ from kmock.linux._mm_remap import __all__ as _remap
 from kmock.linux.gfp import *  # noqa: F403 -- the C header includes it
 from kmock.linux.gfp import __all__ as _gfp
 from kmock.linux.io import page_to_phys
+from kmock.linux.mm_init import *  # noqa: F403 -- the C header declares them
+from kmock.linux.mm_init import __all__ as _mm_init
 from kmock.linux.mm_types import *  # noqa: F403 -- the C header includes it
 from kmock.linux.mm_types import __all__ as _mm_types
 from kmock.linux.mmzone import *  # noqa: F403 -- the C header includes it
@@ -205,12 +207,6 @@ def totalram_pages(k: Kernel) -> int:
 def si_mem_available(k: Kernel) -> int:
     """Return the free pages, roughly, that can be used without reclaim."""
     return k.page_alloc.nr_free_pages
-
-
-@api(since="2.6.31")
-def setup_per_zone_wmarks(k: Kernel) -> None:
-    """Compute the watermarks of every zone anew from ``vm.min_free_kbytes``."""
-    k.page_alloc.zones.setup_watermarks()
 
 
 # -- areas of processes -------------------------------------------------------------------------------------------
@@ -419,7 +415,6 @@ _OWN = [
     "page_zonenum",
     "put_page",
     "put_page_testzero",
-    "setup_per_zone_wmarks",
     "si_mem_available",
     "split_page",
     "totalram_pages",
@@ -437,4 +432,6 @@ _OWN = [
     "vmalloc_to_pfn",
 ]
 __getattr__ = header_getattr(__name__)
-__all__ = sorted({*_OWN, *_gfp, *_gup, *_mm_types, *_mmzone, *_page, *_page_flags, *_page_ref, *_pgtable, *_remap})  # noqa: PLE0605 -- a list
+__all__ = sorted(
+    {*_OWN, *_gfp, *_gup, *_mm_init, *_mm_types, *_mmzone, *_page, *_page_flags, *_page_ref, *_pgtable, *_remap}
+)

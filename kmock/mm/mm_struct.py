@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from sortedcontainers import SortedDict
@@ -15,8 +14,6 @@ from kmock.kernel.spinlock import spinlock_t
 from kmock.mm.vm_flags import PTE_PROTNONE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from kmock.machine import Kernel
     from kmock.mm.vma import vm_area_struct
 
@@ -43,6 +40,23 @@ class UserMemory:
 
 
 USER_MEMORY: Final = UserMemory()
+
+
+class _Locked:
+    """See :meth:`mm_struct.locked`. No contextlib: its frames would count as the driver's."""
+
+    __slots__ = ("_mm", "_read")
+
+    def __init__(self, mm: mm_struct, *, read: bool) -> None:
+        self._mm = mm
+        self._read = read
+
+    def __enter__(self) -> None:
+        """The lock is taken already."""
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None or not issubclass(kind, DEADLY):
+            self._mm.unlock(read=self._read)
 
 
 class mm_struct:
@@ -112,18 +126,10 @@ class mm_struct:
         """Release ``mmap_lock``."""
         rwsem.up(self.kernel, self.mmap_lock, read=read)
 
-    @contextmanager
-    def locked(self, how: str, *, read: bool = False) -> Iterator[None]:
-        """Hold ``mmap_lock`` inside the block; a task that dies in it takes the lock along, as in the kernel."""
+    def locked(self, how: str, *, read: bool = False) -> _Locked:
+        """Take ``mmap_lock`` and hold it inside the block; who dies in it takes the lock along, as in the kernel."""
         self.lock(how, read=read)
-        try:
-            yield
-        except DEADLY:
-            raise
-        except BaseException:
-            self.unlock(read=read)
-            raise
-        self.unlock(read=read)
+        return _Locked(self, read=read)
 
     def is_locked(self) -> bool:
         """``rwsem_is_locked()``."""

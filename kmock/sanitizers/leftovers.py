@@ -80,8 +80,12 @@ class Leftovers:
     def references(self, module: Module) -> None:
         """Report references to ``module`` that no open file explains."""
         k = self.kernel
-        files = [file for process in k.processes for file in process.files.values()]
-        explained = any(module in (file.f_op.owner, file.cdev and file.cdev.owner) for file in files)
+        files = {file for process in k.processes for file in process.files.values()}
+        files |= {vma.vm_file for process in k.processes for vma in process.mm.vmas.values() if vma.vm_file is not None}
+        explained = any(
+            module in (getattr(file.f_op, "owner", None), getattr(getattr(file, "cdev", None), "owner", None))
+            for file in files
+        )
         if not module.refcnt or explained or k.reports.find((module, "references")):
             return
         stack = module.taken[-1] if module.taken else k.capture()

@@ -7,6 +7,7 @@ unloaded needs none.
 
 from __future__ import annotations
 
+import mmap
 import os
 from contextlib import suppress
 from dataclasses import dataclass
@@ -66,6 +67,31 @@ def no_memory(kernel: Kernel, module: Module) -> None:
     process.exit()
 
 
+def mapped(path: str, length: int, prot: int, *steps: tuple[str, object]) -> Callable[[Kernel, Module], None]:
+    """Return what opens a device, maps it, makes these system calls, and ends."""
+
+    def provoke(kernel: Kernel, module: Module) -> None:
+        process = kernel.user()
+        fd = process.open(path, os.O_RDWR)
+        process.mmap(fd, length, prot, mmap.MAP_SHARED)
+        for call, argument in steps:
+            getattr(process, call)(fd, argument)
+        process.exit()
+
+    return provoke
+
+
+def with_buffer(path: str, data: bytes) -> Callable[[Kernel, Module], None]:
+    """Return what makes a system call with a pointer to ``data``."""
+
+    def provoke(kernel: Kernel, module: Module) -> None:
+        process = kernel.user()
+        process.ioctl(process.open(path, os.O_RDWR), RESET, process.buffer(data))
+        process.exit()
+
+    return provoke
+
+
 BUGS = {
     "double_free": Bug("slab-double-free", use("/dev/twice", ("ioctl", RESET))),
     "infoleak_to_user": Bug("infoleak-padding", use("/dev/status", ("read", 64))),
@@ -74,11 +100,17 @@ BUGS = {
     "kfree_of_pages": Bug("kfree-of-page", use("/dev/pages")),
     "kfree_of_vmalloc": Bug("kfree-of-vmalloc", use("/dev/table"), also=("module-ref-imbalance",)),
     "leak_on_error_path": Bug("leak-on-error-path", loads=False),
+    "length_fetched_twice": Bug("user-double-fetch", with_buffer("/dev/sticker", b"\4\0\0\0name")),
     "missing_unlock_on_error": Bug("lock-held-at-return", use("/dev/locked", ("write", b"x" * 100))),
+    "mmap_past_the_end": Bug("mmap-size-unchecked", mapped("/dev/panel", 8192, mmap.PROT_READ)),
     "off_by_one": Bug("slab-out-of-bounds-right", use("/dev/label", ("write", b"x" * 64))),
     "percpu_without_put": Bug("percpu-get-put-imbalance", use("/dev/counts", ("write", b"x"), ("write", b""))),
+    "pin_not_dirtied": Bug("gup-missing-dirty", with_buffer("/dev/finish", bytes(4096))),
+    "pin_released_by_put": Bug("gup-put-vs-unpin", with_buffer("/dev/notify", bytes(4096))),
     "register_after_unmap": Bug("mmio-after-unmap"),
+    "ring_freed_while_mapped": Bug("remap-ram-then-free", mapped("/dev/ring", 4096, mmap.PROT_READ, ("ioctl", RESET))),
     "sleep_under_spinlock": Bug("alloc-gfp-kernel-under-spinlock", use("/dev/sleepy", ("write", b"x"))),
+    "still_writable": Bug("mmap-write-allowed", mapped("/dev/calib", 4096, mmap.PROT_READ)),
     "timer_left_running": Bug("free-active-object", use("/dev/watchdog")),
     "unchecked_null": Bug("slab-null-unchecked", no_memory),
     "use_after_free_in_irq": Bug("irq-after-teardown", interrupt_after_reset, also=("cleanup-order",)),
