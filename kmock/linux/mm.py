@@ -29,6 +29,7 @@ from kmock.linux.pgtable import *  # noqa: F403 -- the C header includes it
 from kmock.linux.pgtable import __all__ as _pgtable
 from kmock.linux.vmalloc import is_vmalloc_addr, is_vmalloc_or_module_addr, vmalloc_to_page, vmalloc_to_pfn
 from kmock.mm import access_vm, page_addr, physaddr
+from kmock.mm import vm_mmap as vm_map
 from kmock.mm.layout import PAGE_SHIFT, PAGE_SIZE
 from kmock.mm.mmap_lock import assert_locked, need_locked
 from kmock.mm.vm_fault import NOPAGE_OOM, NOPAGE_SIGBUS, VM_FAULT_MINOR, ZERO_PFN
@@ -233,6 +234,18 @@ def vma_lookup(k: Kernel, mm: mm_struct, addr: int) -> vm_area_struct | None:
     return mm.vma_lookup(int(addr))
 
 
+@api(since="3.5", sleeps=Sleeps.ALWAYS, illegal=Where.INTERRUPT, undo="vm_munmap", fails=True)
+def vm_mmap(k: Kernel, file: Any, addr: int, len: int, prot: int, flag: int, offset: int) -> int:
+    """Map a file, or with None nothing, into the running process; return the address or -errno."""
+    return vm_map.vm_mmap(k.current.mm, file, addr, len, prot, flag, offset)
+
+
+@api(since="3.4", sleeps=Sleeps.ALWAYS, illegal=Where.INTERRUPT, fails=True)
+def vm_munmap(k: Kernel, start: int, len: int) -> int:
+    """Unmap ``[start, start + len)`` of the running process; return 0 or -errno."""
+    return vm_map.vm_munmap(k.current.mm, start, len)
+
+
 @api(since="2.4", sleeps=Sleeps.ALWAYS, illegal=Where.INTERRUPT, fails=True)
 def access_process_vm(k: Kernel, tsk: Task, addr: int, buf: Any, len: int, gup_flags: int) -> int:
     """Read ``len`` bytes of a task's memory into ``buf``, or with ``FOLL_WRITE`` write them; return how many it were.
@@ -408,6 +421,8 @@ _OWN = [
     "try_get_page",
     "virt_to_head_page",
     "vm_get_page_prot",
+    "vm_mmap",
+    "vm_munmap",
     "vm_operations_struct",
     "vma_is_accessible",
     "vma_is_anonymous",

@@ -22,18 +22,19 @@ if TYPE_CHECKING:
 
     from kmock.machine import Kernel
     from kmock.mm.vma import vm_area_struct
-    from kmock.sanitizers.object import Allocation
 
 Place = tuple[int, object]
 """The ``id()`` of what holds a number, and its name there."""
 
 _EMPTY: Final = types.CellType()
+MANY: Final = 32
+"""More functions than a handler is made of, more elements than anybody counts areas in."""
 
 
 class Lineage:
     """All areas that came of one mmap(), and what their driver counted for them."""
 
-    __slots__ = ("areas", "down", "holders", "odd", "total", "up")
+    __slots__ = ("areas", "down", "holders", "known", "odd", "total", "up")
 
     def __init__(self) -> None:
         self.areas = 1
@@ -42,6 +43,8 @@ class Lineage:
         self.down: set[Place] = set()
         self.odd: set[Place] = set()
         """Numbers that changed by more than one, and so count something else."""
+        self.known: set[Place] = set()
+        """Numbers that mmap could have changed: of others nobody knows whether it did."""
         self.holders: list[Any] = []
         """Keeps what holds the numbers, so that a place means one thing."""
 
@@ -76,6 +79,7 @@ class AreaCounts:
         if ops is None or ops.close is None:
             return
         lineage = self._lineages[vma] = Lineage()
+        lineage.known.update(before)
         lineage.note(before, Numbers(self.kernel, handler, lineage.holders).of(vma), closing=False)
 
     def called(self, vma: vm_area_struct, operation: Callable[[vm_area_struct], Any] | None, old: Any = None) -> None:
@@ -103,7 +107,7 @@ class AreaCounts:
         """The last area of a mapping is gone: what was added and what was taken away must be the same."""
         for place in sorted(lineage.down - lineage.odd, key=lambda place: str(place[1])):
             left = lineage.total[place]
-            if left and (place in lineage.up or after.get(place, 0) < 0):
+            if left and (place in lineage.up & lineage.known or after.get(place, 0) < 0):
                 self._report(place, left, close)
 
     def _report(self, place: Place, left: int, close: object) -> None:
@@ -127,25 +131,39 @@ class Numbers:
 
     def __init__(self, k: Kernel, function: object, holders: list[Any]) -> None:
         self.k = k
-        self.function = getattr(function, "__func__", function)
-        self.code = getattr(self.function, "__code__", None)
-        self.names = set(self.code.co_names) if self.code is not None else set()
         self.holders = holders
+        self.names: set[str] = set()
         self.found: dict[Place, int] = {}
+        self._functions: list[Any] = []
+        self._visit(function)
+
+    def _visit(self, function: Any) -> None:
+        """Take down a function's names, and those of the driver's functions that it may call."""
+        function = getattr(function, "__func__", function)
+        code = getattr(function, "__code__", None)
+        if code is None or function in self._functions or len(self._functions) == MANY:
+            return
+        self._functions.append(function)
+        self.names.update(code.co_names)
+        scope = function.__globals__
+        called = [scope[name] for name in code.co_names if name in scope]
+        called += [cell.cell_contents for cell in function.__closure__ or () if cell != _EMPTY]
+        for other in called:
+            if isinstance(other, types.FunctionType) and not other.__module__.startswith("kmock."):
+                self._visit(other)
 
     def of(self, vma: vm_area_struct) -> dict[Place, int]:
         """Return the numbers as they are now."""
-        if self.code is None:
-            return {}
         roots: list[Any] = [vma.vm_private_data, getattr(vma.vm_file, "private_data", None)]
-        for name, cell in zip(self.code.co_freevars, getattr(self.function, "__closure__", None) or (), strict=False):
-            if cell != _EMPTY:
-                self._number(cell, name, cell.cell_contents)
-                roots.append(cell.cell_contents)
-        scope = getattr(self.function, "__globals__", {})
-        for name in self.names & scope.keys():
-            self._number(scope, name, scope[name])
-            roots.append(scope[name])
+        for function in self._functions:
+            for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+                if cell != _EMPTY:
+                    self._number(cell, name, cell.cell_contents)
+                    roots.append(cell.cell_contents)
+            scope = function.__globals__
+            for name in sorted(self.names & scope.keys()):
+                self._number(scope, name, scope[name])
+                roots.append(scope[name])
         for root in roots:
             self._inside(root, 2)
         return self.found
@@ -158,6 +176,9 @@ class Numbers:
             self.found[id(holder), name] = value
 
     def _inside(self, holder: Any, depth: int) -> None:
+        if isinstance(holder, Ptr | Struct):
+            self._in_memory(holder)
+            return
         for name, value in self._members(holder):
             self._number(holder, name, value)
             if depth > 1 and not isinstance(value, int):
@@ -165,33 +186,33 @@ class Numbers:
 
     def _members(self, holder: Any) -> Iterable[tuple[object, Any]]:
         if isinstance(holder, dict):
-            return holder.items()
+            return holder.items() if len(holder) <= MANY else ()
         if isinstance(holder, list):
-            return enumerate(holder[:16])
-        if isinstance(holder, Ptr):
-            seen = getattr(holder.origin, "seen_as", None)
-            return () if seen is None or holder.origin is None else self._fields(seen[0], holder.origin, seen[1])
-        if isinstance(holder, Struct):
-            origin = holder._ptr.origin
-            return () if origin is None else self._fields(type(holder), origin, int(holder._ptr) - origin.addr)
+            return enumerate(holder) if len(holder) <= MANY else ()
         if isinstance(holder, type) or type(holder).__module__.partition(".")[0] in ("builtins", "kmock"):
             return ()
         return ((name, _attribute(holder, name)) for name in self.names)
 
-    def _fields(self, struct: type[Struct], origin: Allocation, base: int) -> Iterable[tuple[object, Any]]:
+    def _in_memory(self, holder: Ptr | Struct) -> None:
         """What the members of a struct in simulated memory hold, while the memory lives."""
+        p = holder if isinstance(holder, Ptr) else holder._ptr
+        origin = p.origin
+        if origin is None or not origin.live or origin.phys < 0:
+            return
+        seen: tuple[type[Struct], int] | None = getattr(origin, "seen_as", None)
+        if not isinstance(holder, Ptr):
+            seen = type(holder), int(p) - origin.addr
+        if seen is None:
+            return
+        struct, base = seen
         layout = struct.layout(self.k.layout.bits)
         for name in self.names & layout.offsets.keys():
             at, size = base + layout.offsets[name], layout.sizes[name]
             scalar = struct._fields[name].type
-            if (
-                isinstance(scalar, type)
-                and issubclass(scalar, Scalar)
-                and origin.live
-                and 0 <= at <= origin.size - size
-            ):
+            if isinstance(scalar, type) and issubclass(scalar, Scalar) and 0 <= at <= origin.size - size:
                 data = self.k.ram.bytes[origin.phys + at : origin.phys + at + size]
-                yield name, int.from_bytes(data, "little", signed=scalar.signed)
+                # Signed, so that an unsigned count below zero is seen as what it is.
+                self._number(origin, f"{struct.__name__}.{name}", int.from_bytes(data, "little", signed=True))
 
 
 def _attribute(holder: Any, name: str) -> Any:

@@ -13,9 +13,10 @@ from kmock.lang.ptr import Ptr
 from kmock.mm import fault
 from kmock.mm.access_vm import access_remote_vm
 from kmock.mm.madvise import MS_SYNC, NEEDS_READ_LOCK, do_madvise, do_mlock, do_msync
-from kmock.mm.mmap import MAP_LOCKED, MAP_POPULATE, PAGE_SIZE, do_brk, do_mmap, do_munmap, page_align
+from kmock.mm.mmap import PAGE_SIZE, do_brk, do_mmap, page_align
 from kmock.mm.mprotect import do_mprotect
 from kmock.mm.mremap import do_mremap
+from kmock.mm.vm_mmap import vm_mmap_pgoff, vm_munmap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,19 +52,12 @@ class ProcessMemory:
         return self._call("mmap", lambda: self._mmap(fd, length, prot, flags, offset, addr))
 
     def _mmap(self, fd: int, length: int, prot: int, flags: int, offset: int, addr: int) -> int:
-        if offset & (PAGE_SIZE - 1):
-            return -22
         file = None if fd == -1 or flags & mmap.MAP_ANONYMOUS else self._file(fd)
-        mm = self.mm
-        with mm.locked("vm_mmap_pgoff"):
-            found = do_mmap(mm, file, addr, length, prot, flags, offset >> 12)
-        if found > 0 and flags & (MAP_POPULATE | MAP_LOCKED):
-            fault.populate(mm, found, found + page_align(length))
-        return found
+        return vm_mmap_pgoff(self.mm, file, addr, length, prot, flags, offset)
 
     def munmap(self, address: int, length: int) -> None:
         """Unmap ``[address, address + length)``."""
-        self._changing("munmap", "__vm_munmap", lambda: do_munmap(self.mm, address, length))
+        self._call("munmap", lambda: vm_munmap(self.mm, address, length))
 
     def mremap(self, address: int, old: int, new: int, flags: int = 0, to: int = 0) -> int:
         """Make a mapping larger or smaller; return where it is then. ``flags`` are 1 MAYMOVE, 2 FIXED, 4 DONTUNMAP."""

@@ -7,6 +7,7 @@ import mmap
 import pytest
 
 import kmock
+from kmock.linux.errno import EINVAL, EPERM
 from kmock.linux.mm import (
     MM_ANONPAGES,
     MM_FILEPAGES,
@@ -29,11 +30,14 @@ from kmock.linux.mm import (
     linear_page_index,
     page_mapcount,
     vm_get_page_prot,
+    vm_mmap,
+    vm_munmap,
     vma_is_accessible,
     vma_is_anonymous,
     vma_lookup,
     vma_pages,
 )
+from kmock.linux.mman import MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, PROT_NONE, PROT_READ, PROT_WRITE
 from kmock.linux.mmap_lock import (
     mmap_assert_locked,
     mmap_assert_write_locked,
@@ -114,6 +118,20 @@ class TestLookup:
         assert vm_get_page_prot(VM_READ | VM_WRITE) == vm_get_page_prot(VM_READ)
         assert vm_get_page_prot(VM_READ | VM_WRITE | VM_SHARED) != vm_get_page_prot(VM_READ | VM_SHARED)
         assert not vm_get_page_prot(0) & 1
+
+
+class TestMapping:
+    def test_the_kernel_maps_for_the_process(self, p):
+        address = vm_mmap(None, 0, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, 0)
+        p.store(address, b"x")
+        assert vm_munmap(address, 4096) == 0
+        assert not p.mm.maps(address)
+        assert p.mm.maps(address + 4096)
+
+    def test_refusals(self, p):
+        assert vm_mmap(None, 0, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, 1) == -EINVAL
+        assert vm_mmap(None, 0, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, 0) == -EPERM
+        assert vm_munmap(1, 4096) == -EINVAL
 
 
 class TestLock:

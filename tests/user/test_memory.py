@@ -8,6 +8,7 @@ import mmap
 import pytest
 
 import kmock
+from kmock.linux.atomic import atomic_add, atomic_t
 from kmock.linux.fs import file_operations
 from kmock.linux.gfp import __GFP_ZERO as GFP_ZERO
 from kmock.linux.gfp import GFP_KERNEL, alloc_page
@@ -35,6 +36,8 @@ from kmock.linux.mm import (
 )
 from kmock.linux.mmap_lock import mmap_read_unlock
 from kmock.linux.pagemap import lock_page
+from kmock.linux.slab import kfree, kzalloc
+from kmock.linux.types import Struct, sizeof, u32
 from kmock.linux.uaccess import copy_from_user, copy_to_user, pagefault_disable, pagefault_enable
 
 PAGE = mmap.PAGESIZE
@@ -544,6 +547,69 @@ class TestCounts:
         d.p.munmap(a + PAGE, PAGE)
         with k.expect("vma-open-close-imbalance"):
             d.p.exit()
+        free_one_page(d.page)
+        misc_deregister(d.misc)
+
+    def test_ldd3_lets_mmap_call_open(self, k):
+        class Dev:
+            def __init__(self):
+                self.vmas = 0
+
+        dev = Dev()
+
+        def opened(vma):
+            dev.vmas += 1
+
+        def closed(vma):
+            dev.vmas -= 1
+
+        d = Driver(k, open=opened, close=closed)
+        setup = d.fops.mmap
+
+        def maps(file, vma):
+            setup(file, vma)
+            opened(vma)
+            return 0
+
+        d.fops.mmap = maps
+        d.map()
+        d.p.fork().exit()
+        d.p.exit()
+        assert dev.vmas == 0
+        free_one_page(d.page)
+        misc_deregister(d.misc)
+
+    @pytest.mark.parametrize("how", ["struct", "pointer", "atomic"])
+    def test_wherever_the_count_lies(self, k, how):
+        class Dev(Struct):
+            vmas: u32
+
+        memory = kzalloc(sizeof(Dev), GFP_KERNEL)
+        users = atomic_t(0)
+
+        def add(vma, n):
+            if how == "atomic":
+                atomic_add(n, users)
+            else:
+                Dev.at(memory).vmas += n
+
+        def closed(vma):
+            add(vma, -1)
+
+        d = Driver(k, close=closed)
+        setup = d.fops.mmap
+
+        def maps(file, vma):
+            vma.vm_private_data = Dev.at(memory) if how == "struct" else memory
+            add(vma, 1)
+            return setup(file, vma)
+
+        d.fops.mmap = maps
+        a = d.map(2)
+        d.p.munmap(a, PAGE)
+        with k.expect("vma-open-close-imbalance", count=1):
+            d.p.exit()
+        kfree(memory)
         free_one_page(d.page)
         misc_deregister(d.misc)
 
