@@ -55,6 +55,7 @@ from kmock.linux.mm import __get_user_pages as walk_user_pages
 from kmock.linux.mmap_lock import mmap_read_lock, mmap_read_unlock
 from kmock.linux.page_flags import PageDirty
 from kmock.linux.sched import current
+from kmock.linux.types import Ptr
 
 PAGE = 4096
 RW = mmap.PROT_READ | mmap.PROT_WRITE
@@ -373,9 +374,9 @@ class TestFindings:
         with k.expect("gup-use-after-unpin", count=1):
             set_page_dirty_lock(pages[0])
 
-    def test_a_device_that_writes_counts_as_well(self, k, u):
+    def test_whoever_writes_to_it_has_to_say_so(self, k, u):
         n, pages = pin_user_pages_fast(u, 1, FOLL_WRITE)
-        k.grabs.device_wrote(pages[0].pfn)
+        Ptr(int(page_address(pages[0])))[0] = 1  # by its address alone
         with k.expect("gup-missing-dirty", count=1):
             unpin_user_pages(pages, n)
 
