@@ -432,6 +432,6 @@ _OWN = [
     "vmalloc_to_pfn",
 ]
 __getattr__ = header_getattr(__name__)
-__all__ = sorted(
+__all__ = sorted(  # noqa: PLE0605 -- a list
     {*_OWN, *_gfp, *_gup, *_mm_init, *_mm_types, *_mmzone, *_page, *_page_flags, *_page_ref, *_pgtable, *_remap}
 )
