@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from kmock.mm.vma import vm_area_struct
 
 _ULONG: Final = 1 << 64
+_REMAPPED: Final = VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP
 
 
 def remap_pfn_range(vma: vm_area_struct, address: int, pfn: int, size: int, prot: int) -> int:
@@ -27,14 +28,14 @@ def remap_pfn_range(vma: vm_area_struct, address: int, pfn: int, size: int, prot
     length = page_align(size)
     err, prot = track_pfn_remap(vma, prot, pfn, address, length)
     if err:
-        k.pfnmaps.remap_failed(vma, address, length)
+        k.pfnmaps.remap_failed(vma, address)
         return -errno.EINVAL
     k.pfnmaps.vet(vma, address, pfn, size)
     err = _remap(vma, address, pfn, length, prot)
     if err:
         zap_range(vma, address, address + length)
         untrack_pfn(vma, pfn, length)
-        k.pfnmaps.remap_failed(vma, address, length)
+        k.pfnmaps.remap_failed(vma, address)
     else:
         k.pfnmaps.shown(vma, address, pfn, length >> 12)
     return err
@@ -54,7 +55,9 @@ def _remap(vma: vm_area_struct, address: int, pfn: int, length: int, prot: int) 
         vma.vm_pgoff = pfn
     if vma.vm_flags & VM_MIXEDMAP:
         k.pfnmaps.mixed(vma)
-    vma.vm_flags |= VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP
+    if vma.vm_flags & _REMAPPED != _REMAPPED:
+        k.pfnmaps.changing_flags(vma, "remap_pfn_range")
+    vma.vm_flags |= _REMAPPED
     if address >= end:
         k.bug("mmap-size-unchecked", "mm/memory.c:2520")
     for at in range(address, end, PAGE_SIZE):
@@ -79,7 +82,7 @@ def remap_page_range(vma: vm_area_struct, address: int, phys: int, size: int, pr
         if not page_table(mm, address + offset):
             return -errno.ENOMEM
         mm.set_pte(address + offset & -PAGE_SIZE, pfn << 12 & PTE_PFN_MASK | prot | PTE_SPECIAL)
-    vma.vm_flags |= VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP
+    vma.vm_flags |= _REMAPPED
     k.pfnmaps.shown(vma, address & -PAGE_SIZE, phys >> 12, page_align(size) >> 12)
     return 0
 
@@ -122,6 +125,7 @@ def remap_vmalloc_range_partial(vma: vm_area_struct, user: int, kernel: int, pgo
         if page is None:
             k.pfnmaps.beyond_area(area, address)
         if err := vm_insert_page(vma, user, page):
+            k.pfnmaps.remap_failed(vma, user)
             return err
         user += PAGE_SIZE
         address += PAGE_SIZE

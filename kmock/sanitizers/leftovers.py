@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 SUBSYSTEMS = (
     "chrdevs", "misc", "classes", "irqs", "rcu", "timers", "hrtimers", "tasklets", "workqueues", "sched", "resources",
-    "grabs",
+    "grabs", "pfnmaps",
 )  # fmt: skip
 """Attributes of the kernel that know of registrations; each has ``registrations()``."""
 

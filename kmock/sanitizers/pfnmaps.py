@@ -10,7 +10,8 @@ import dis
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from kmock.lang.ptr import Ptr
-from kmock.stack import HERE, capture, site
+from kmock.sanitizers.leftovers import Registration
+from kmock.stack import HERE, capture, end_of, site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,7 +74,7 @@ class PfnMaps:
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
         self._devices: list[ShownDevice] = []
-        self._failed: list[tuple[vm_area_struct, int, int, Stack]] = []
+        self._failed: list[tuple[vm_area_struct, int, Stack]] = []
         """Ranges that could not be shown, while the driver's handler runs."""
         self._read_only: set[object] = set()
         """Handlers that sent a process away that wanted to write."""
@@ -211,12 +212,28 @@ class PfnMaps:
                 key=("device", shown.vma),
             )
 
+    def registrations(self) -> Iterator[Registration]:
+        """What processes map of files, for whose driver goes: its handlers are called when they unmap it."""
+        for process in self.kernel.processes:
+            for vma in process.mm.vmas.values():
+                handler = vma.vm_file.f_op.mmap if vma.vm_file is not None and vma.vm_file.f_op is not None else None
+                if handler is not None:
+                    what = f"a mapping of {vma.vm_file.path} at {vma.vm_start:#x}"
+                    stack = end_of(handler)
+                    yield Registration(what, stack, "munmap", "mmap-not-zapped", key=("module", vma))
+
     # -- was it done right ------------------------------------------------------------------------
 
     def inserting(self, vma: vm_area_struct) -> None:
         """A page is inserted into an area that is VM_MIXEDMAP already: one lock or the other has to be held."""
         if not vma.vm_mm.is_locked():
             self._report("insert-page-unlocked", "mmap_lock is not held", key=(vma, "lock"))
+
+    def changing_flags(self, vma: vm_area_struct, function: str) -> None:
+        """``function`` changes ``vm_flags``: that takes the lock for writing, which a fault handler does not have."""
+        mm = vma.vm_mm
+        if mm.mmap_lock.of(self.kernel).owner is None:
+            self._report("insert-page-unlocked", f"{function}() without mmap_lock for writing", key=(vma, "lock"))
 
     def changing(self, vma: vm_area_struct, function: str) -> None:
         """``function`` works on an area: the lock has to be held, for it not to go meanwhile."""
@@ -297,9 +314,9 @@ class PfnMaps:
 
     # -- what the handler left --------------------------------------------------------------------
 
-    def remap_failed(self, vma: vm_area_struct, address: int, length: int) -> None:
-        """A range could not be shown."""
-        self._failed.append((vma, address, length, self.kernel.capture()))
+    def remap_failed(self, vma: vm_area_struct, address: int) -> None:
+        """The range that begins at ``address`` could not be shown."""
+        self._failed.append((vma, address, self.kernel.capture()))
 
     def handler_done(self, vma: vm_area_struct, handler: object, result: int) -> None:
         """The driver's mmap handler has returned ``result``."""
@@ -310,7 +327,7 @@ class PfnMaps:
             return
         mm = vma.vm_mm
         mapped = any(mm.pte(at) for at in range(vma.vm_start, vma.vm_end, PAGE_SIZE)) if failed else False
-        for of, address, _, stack in failed:
+        for of, address, stack in failed:
             if of is vma and mapped and not mm.pte(address):
                 self._report(
                     "remap-not-reset-on-error",

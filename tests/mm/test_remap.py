@@ -464,3 +464,54 @@ def test_fault_that_inserts_a_frame_outside_is_told(k, d, pages):
     address = d.mmap()
     with k.expect("insert-page-outside"), pytest.raises(kmock.UserSignal, match="SIGBUS"):
         d.p.load(address, 1)
+
+
+def test_remapping_in_a_fault_handler_changes_flags_without_the_lock(k, d, pages):
+    def fault(vmf):
+        remap_pfn_range(vmf.vma, vmf.address, page_to_pfn(pages[0]), PAGE, vmf.vma.vm_page_prot)
+        return VM_FAULT_NOPAGE
+
+    d.faults(fault)
+    address = d.mmap()
+    with k.expect("insert-page-unlocked", count=1):
+        assert d.p.load(address, 1) == b"A"
+
+
+def test_a_part_of_a_vmalloc_area_that_is_taken_for_the_whole(k, d):
+    buffer = vmalloc_user(2 * PAGE)
+
+    def handler(vma):
+        remap_vmalloc_range(vma, buffer, 0)
+        return 0
+
+    d.map = handler
+    below = d.p.mmap(-1, PAGE, RW, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | FIXED, addr=0x201F_E000)
+    d.p.store(below, b"the page table of the first page is there")
+    k.faults.fail_page_alloc(times=1, ignore_gfp_wait=False, min_order=0)
+    with k.expect("remap-not-reset-on-error", count=1):
+        d.p.mmap(d.fd, 2 * PAGE, RW, mmap.MAP_SHARED | FIXED, addr=0x201F_F000)
+    d.p.exit()
+    vfree(buffer)
+
+
+def test_a_mapping_that_outlives_the_module(k, tmp_path):
+    (tmp_path / "orphan.py").write_text(
+        "from kmock.linux.fs import file_operations\n"
+        "from kmock.linux.miscdevice import misc_deregister, misc_register, miscdevice\n"
+        "from kmock.linux.mm import VM_FAULT_SIGBUS, vm_operations_struct\n"
+        "from kmock.linux.module import module_exit, module_init\n"
+        "ops = vm_operations_struct(fault=lambda vmf: VM_FAULT_SIGBUS)\n"
+        "def dev_mmap(filp, vma):\n    vma.vm_ops = ops\n    return 0\n"
+        "dev = miscdevice(name='orphan', fops=file_operations(mmap=dev_mmap))\n"
+        "def start():\n    return misc_register(dev)\n"
+        "def stop():\n    misc_deregister(dev)\n"
+        "module_init(start)\nmodule_exit(stop)\n"
+    )
+    module = k.insmod(str(tmp_path / "orphan.py"))
+    p = k.user()
+    fd = p.open("/dev/orphan")
+    address = p.mmap(fd, PAGE, RW, mmap.MAP_SHARED)
+    p.close(fd)
+    with k.expect("mmap-not-zapped", count=1) as found:
+        k.rmmod(module)
+    assert f"a mapping of /dev/orphan at {address:#x} is still active" in found[0].lines[0]
