@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from kmock.lang.ptr import Ptr
     from kmock.mm.ioremap import Ioremap
     from kmock.mm.kfree_rcu import KfreeRcu
+    from kmock.mm.mempool import Mempools
     from kmock.mm.page_alloc import PageAllocator
     from kmock.mm.percpu import PerCpu
     from kmock.mm.slub import Slub
@@ -189,6 +190,8 @@ class Kernel(Panic):
     """Nodes of lists that lie in no simulated memory."""
     image: Subsystem[Image] = Subsystem("kernel.image:Image")
     """The kernel's text and data."""
+    mempools: Subsystem[Mempools] = Subsystem("mm.mempool:Mempools")
+    """Memory that is there when no other is."""
     kfree_rcu: Subsystem[KfreeRcu] = Subsystem("mm.kfree_rcu:KfreeRcu")
     """Memory that is freed after a grace period."""
     vmalloc: Subsystem[Vmalloc] = Subsystem("mm.vmalloc:Vmalloc")

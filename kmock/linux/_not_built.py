@@ -39,11 +39,6 @@ NOT_BUILT: Final = {
         memblock_add memblock_add_node memblock_alloc memblock_free memblock_phys_alloc memblock_phys_free
         memblock_remove memblock_reserve memblock_set_node memblock_start_of_DRAM
     """,
-    "mempool": """
-        mempool_alloc mempool_alloc_slab mempool_alloc_t mempool_create mempool_create_kmalloc_pool
-        mempool_create_page_pool mempool_create_slab_pool mempool_destroy mempool_free mempool_free_slab
-        mempool_free_t mempool_init mempool_resize mempool_t
-    """,
     "mm": """
         VM_ACCOUNT VM_DONTCOPY VM_DONTDUMP VM_DONTEXPAND VM_EXEC VM_GROWSDOWN VM_HUGETLB VM_IO VM_LOCKED
         VM_MAYEXEC VM_MAYREAD VM_MAYSHARE VM_MAYWRITE VM_MIXEDMAP VM_NORESERVE VM_PAT VM_PFNMAP VM_READ

@@ -105,6 +105,8 @@ def _freed(k: Kernel, address: int, o: SlabObject, by: str) -> None:
     kind = "slab-double-free" if o.free_task is k.current else "slab-double-free-race"
     if _cleans_up_again(k, o):
         kind = "double-cleanup-on-error"
+    if o.reserved:
+        kind = "kfree-of-mempool"
     slab = o.slab
     cache = slab.cache
     if cache.layout.checked and not k.kasan.on and slab in cache.slabs:
@@ -319,6 +321,8 @@ def cache_free(k: Kernel, cache: KmemCache, ptr: int) -> None:
         _interior(k, address, about, "kmem_cache_free")
     elif about.slab.cache is not cache:
         _wrong_cache(k, cache, address, about)
+    elif undo := k.slab.claims.get(about.seq):
+        _claimed(k, address, about, undo, "kmem_cache_free")
     else:
         k.slab.release(about)
 

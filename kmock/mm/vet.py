@@ -58,6 +58,8 @@ def _wrong_call(page: Page, block: PageBlock, order: int, call: str) -> str:
         return "page-exact-mismatch"
     if block.page is not page:
         return "page-free-tail"
+    if block.call == "mempool_alloc":
+        return "kfree-of-mempool"
     if block.call == "kmalloc" and call != "put_page" and order == page.order:
         return "kfree-of-compound-page"
     # Once __free_pages() has let the rest go, the first page is left for the last put_page().

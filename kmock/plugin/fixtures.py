@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from kmock.fault.inject import Faults
     from kmock.machine import Kernel
+    from kmock.mm.mempool_pool import mempool_t
     from kmock.mm.percpu_var import Cookie
     from kmock.plugin.contexts import GfpContext
     from kmock.plugin.dmesg import Dmesg
@@ -75,6 +76,18 @@ def percpu(kernel: Kernel) -> Iterator[Cookie]:
     yield cookie
     if cookie.origin is not None and cookie.origin.live:
         free_percpu(cookie)
+
+
+@pytest.fixture
+def mempool(kernel: Kernel) -> Iterator[mempool_t]:
+    """A memory pool of 64-byte elements with a reserve of 4; destroyed if the test doesn't."""
+    from kmock.linux.mempool import mempool_create_kmalloc_pool, mempool_destroy  # noqa: PLC0415 -- comes with the engine
+
+    pool = mempool_create_kmalloc_pool(4, 64)
+    assert not isinstance(pool, int)
+    yield pool
+    if pool.elements:
+        mempool_destroy(pool)
 
 
 @pytest.fixture

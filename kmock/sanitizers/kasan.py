@@ -224,7 +224,9 @@ class Kasan:
         if about is not None:
             stacks |= origin_stacks(about)
             k.census.told(about)
-        own = f"BUG: KASAN: {name} in {by}+0x0/0x0" if self.on else f"BUG: kmock: {kind} in {by}()"
+        # What kfree() hands an object of a cache on to is where KASAN looks.
+        where = "__kmem_cache_free" if by == "kfree" and hasattr(about, "object_size") else by
+        own = f"BUG: KASAN: {name} in {where}+0x0/0x0" if self.on else f"BUG: kmock: {kind} in {by}()"
         return k.report(
             kind,
             headline or own,
@@ -260,6 +262,8 @@ def after_free(about: Allocation, *, write: bool, reused: bool = False) -> str:
         return "stack-use-after-return"
     if about.area == "mmio":
         return "mmio-after-unmap"
+    if write and about.reserved:
+        return "mempool-element-written"
     if about.area != "slab":
         return f"{about.area}-use-after-free"
     if reused and getattr(about, "typesafe", False):
