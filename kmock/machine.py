@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kmock.drivers.classes import Classes
+    from kmock.drivers.core import Devices, device
+    from kmock.drivers.devres import Devres
     from kmock.fs.char_dev import CharDevices
     from kmock.fs.devtmpfs import DevTmpFs
     from kmock.fs.file import Inode
@@ -215,6 +217,10 @@ class Kernel(Panic):
     """Devices of major 10."""
     classes: Subsystem[Classes] = Subsystem("drivers.classes:Classes")
     """Device classes."""
+    devices: Subsystem[Devices] = Subsystem("drivers.core:Devices")
+    """Devices."""
+    devres: Subsystem[Devres] = Subsystem("drivers.devres:Devres")
+    """What devices give back by themselves."""
     devtmpfs: Subsystem[DevTmpFs] = Subsystem("fs.devtmpfs:DevTmpFs")
     """``/dev``."""
 
@@ -267,6 +273,8 @@ class Kernel(Panic):
             for module in [*self.modules.loaded.values()][::-1]:
                 if module not in spare:
                     self.modules.unload_if_idle(module)
+            if "devices" in vars(self):
+                self.devices.halt(spare)
 
     def expect(self, kind: str, count: int | None = None) -> AbstractContextManager[list[Report]]:
         """Accept reports of ``kind`` (an id or a glob such as ``slab-*``) inside the ``with`` block.
@@ -326,6 +334,10 @@ class Kernel(Panic):
         ``write(offset, width, value)``. ValueError where RAM or another device answers already.
         """
         return self.ioremap.window(base, size, model)
+
+    def device(self, name: str, dma_mask: int | None = None) -> device:
+        """Make a device that counts as bound until ``devres_release_all(dev)`` or the end; its coherent mask is ``dma_mask``."""
+        return self.devices.make_simple(name, dma_mask)
 
     def run(self) -> None:
         """Run tasks until all are idle."""
