@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from kmock.dma.mapping import Dma
     from kmock.drivers.classes import Classes
     from kmock.drivers.core import Devices, device
     from kmock.drivers.devres import Devres
@@ -219,6 +220,8 @@ class Kernel(Panic):
     """Device classes."""
     devices: Subsystem[Devices] = Subsystem("drivers.core:Devices")
     """Devices."""
+    dma: Subsystem[Dma] = Subsystem("dma.mapping:Dma")
+    """Memory that devices reach."""
     devres: Subsystem[Devres] = Subsystem("drivers.devres:Devres")
     """What devices give back by themselves."""
     devtmpfs: Subsystem[DevTmpFs] = Subsystem("fs.devtmpfs:DevTmpFs")
@@ -338,6 +341,14 @@ class Kernel(Panic):
     def device(self, name: str, dma_mask: int | None = None) -> device:
         """Make a device that counts as bound until ``devres_release_all(dev)`` or the end; its coherent mask is ``dma_mask``."""
         return self.devices.make_simple(name, dma_mask)
+
+    def dma_read(self, dev: device, addr: int, n: int) -> bytes:
+        """Let ``dev``, as bus master, read ``n`` bytes at its address ``addr``; all ones where nothing answers."""
+        return self.dma.master.read(dev, addr, n)
+
+    def dma_write(self, dev: device, addr: int, data: bytes) -> None:
+        """Let ``dev``, as bus master, write ``data`` at its address ``addr``."""
+        self.dma.master.write(dev, addr, data)
 
     def run(self) -> None:
         """Run tasks until all are idle."""
