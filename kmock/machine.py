@@ -38,7 +38,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from kmock.dma.mapping import Dma
     from kmock.drivers.classes import Classes
+    from kmock.drivers.core import Devices, device
+    from kmock.drivers.devres import Devres
     from kmock.fs.char_dev import CharDevices
     from kmock.fs.devtmpfs import DevTmpFs
     from kmock.fs.file import Inode
@@ -218,6 +221,12 @@ class Kernel(Panic):
     """Devices of major 10."""
     classes: Subsystem[Classes] = Subsystem("drivers.classes:Classes")
     """Device classes."""
+    devices: Subsystem[Devices] = Subsystem("drivers.core:Devices")
+    """Devices."""
+    dma: Subsystem[Dma] = Subsystem("dma.mapping:Dma")
+    """Memory that devices reach."""
+    devres: Subsystem[Devres] = Subsystem("drivers.devres:Devres")
+    """What devices give back by themselves."""
     devtmpfs: Subsystem[DevTmpFs] = Subsystem("fs.devtmpfs:DevTmpFs")
     """``/dev``."""
 
@@ -270,6 +279,8 @@ class Kernel(Panic):
             for module in [*self.modules.loaded.values()][::-1]:
                 if module not in spare:
                     self.modules.unload_if_idle(module)
+            if "devices" in vars(self):
+                self.devices.halt(spare)
 
     def expect(self, kind: str, count: int | None = None) -> AbstractContextManager[list[Report]]:
         """Accept reports of ``kind`` (an id or a glob such as ``slab-*``) inside the ``with`` block.
@@ -329,6 +340,18 @@ class Kernel(Panic):
         ``write(offset, width, value)``. ValueError where RAM or another device answers already.
         """
         return self.ioremap.window(base, size, model)
+
+    def device(self, name: str, dma_mask: int | None = None) -> device:
+        """Make a device that counts as bound until ``devres_release_all(dev)`` or the end; its coherent mask is ``dma_mask``."""
+        return self.devices.make_simple(name, dma_mask)
+
+    def dma_read(self, dev: device, addr: int, n: int) -> bytes:
+        """Let ``dev``, as bus master, read ``n`` bytes at its address ``addr``; all ones where nothing answers."""
+        return self.dma.master.read(dev, addr, n)
+
+    def dma_write(self, dev: device, addr: int, data: bytes) -> None:
+        """Let ``dev``, as bus master, write ``data`` at its address ``addr``."""
+        self.dma.master.write(dev, addr, data)
 
     def run(self) -> None:
         """Run tasks until all are idle."""

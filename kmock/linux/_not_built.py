@@ -19,10 +19,7 @@ NOT_BUILT: Final = {
         devm_kstrdup devm_kzalloc
     """,
     "dma_mapping": """
-        dma_alloc_coherent dma_free_coherent dma_map_page dma_map_resource dma_map_sg dma_map_sgtable
-        dma_map_single dma_mapping_error dma_mmap_coherent dma_set_mask_and_coherent dma_sync_sg_for_cpu
-        dma_sync_sg_for_device dma_sync_single_for_cpu dma_sync_single_for_device
-        dma_sync_single_range_for_cpu dma_unmap_page dma_unmap_sg dma_unmap_single dmam_alloc_coherent
+        dma_map_sg dma_map_sgtable dma_mmap_coherent dma_sync_sg_for_cpu dma_sync_sg_for_device dma_unmap_sg
     """,
     "dmapool": """
         dma_pool_alloc dma_pool_create dma_pool_destroy dma_pool_free dma_pool_zalloc dmam_pool_create

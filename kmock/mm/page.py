@@ -203,6 +203,8 @@ class PageBlock(Allocation):
             "__get_free_pages": "free_pages",
             "get_zeroed_page": "free_page",
             "mempool_alloc": "mempool_free",
+            "dma_alloc_coherent": "dma_free_coherent",
+            "dma_alloc_pages": "dma_free_pages",
         }.get(self.call, "__free_pages")
 
     @property
@@ -212,6 +214,8 @@ class PageBlock(Allocation):
             return ""
         if self.call == "mempool_alloc":
             return "mempool-leak"
+        if self.call.startswith("dma_"):
+            return "dma-coherent-leak" if self.call == "dma_alloc_coherent" else "dma-map-leak"
         return "page-refcount-leak" if self.released_by or self.page._refcount > 1 else "page-leak"
 
     @property

@@ -63,7 +63,10 @@ class Census:
     def begin_call(self) -> None:
         """The test's own call begins: what is allocated from now on is charged to it."""
         self._call_began = self.kernel.seq
-        self._standing = [*self.kernel.processes, *self.kernel.modules.loaded.values()]
+        k = self.kernel
+        self._standing = [*k.processes, *k.modules.loaded.values()]
+        if "devices" in vars(k):
+            self._standing += k.devices.simple
         self.kernel.balance.begin_call()
 
     def end_call(self) -> None:
