@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from kmock.kernel.timer import Timers
     from kmock.kernel.workqueue import Workqueues
     from kmock.lang.ptr import Ptr
+    from kmock.mm.dmapool import DmaPools
     from kmock.mm.ioremap import Ioremap
     from kmock.mm.kfree_rcu import KfreeRcu
     from kmock.mm.mempool import Mempools
@@ -193,6 +194,8 @@ class Kernel(Panic):
     """Nodes of lists that lie in no simulated memory."""
     image: Subsystem[Image] = Subsystem("kernel.image:Image")
     """The kernel's text and data."""
+    dma_pools: Subsystem[DmaPools] = Subsystem("mm.dmapool:DmaPools")
+    """Small blocks that devices can reach."""
     mempools: Subsystem[Mempools] = Subsystem("mm.mempool:Mempools")
     """Memory that is there when no other is."""
     kfree_rcu: Subsystem[KfreeRcu] = Subsystem("mm.kfree_rcu:KfreeRcu")

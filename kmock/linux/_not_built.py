@@ -21,10 +21,6 @@ NOT_BUILT: Final = {
     "dma_mapping": """
         dma_map_sg dma_map_sgtable dma_mmap_coherent dma_sync_sg_for_cpu dma_sync_sg_for_device dma_unmap_sg
     """,
-    "dmapool": """
-        dma_pool_alloc dma_pool_create dma_pool_destroy dma_pool_free dma_pool_zalloc dmam_pool_create
-        dmam_pool_destroy
-    """,
     "fs": """
         __generic_file_write_iter device_driver_mmap filemap_fdatawait filemap_fdatawait_range filemap_flush
         filemap_write_and_wait_range generic_file_aio_read generic_file_aio_write generic_file_read_iter

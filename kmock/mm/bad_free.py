@@ -216,6 +216,9 @@ def _foreign(k: Kernel, address: int, about: Allocation, by: str) -> None:
     if about.area == "global":
         _global(k, address, about, by)
         return
+    if about.area == "dma-pool":
+        _large_order_zero(k, kind, address, about, hint=_hint(about.undo, by))
+        return
     if k.mem.translate(address) is not None and not k.layout.is_vmalloc(address) and about.area != "stack":
         k.kasan.report_free(kind, "invalid-free", by, address, about, hint=_hint(about.undo, by))
         return

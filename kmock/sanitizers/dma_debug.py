@@ -315,7 +315,7 @@ class DmaDebug:
 
     def unbound(self, dev: Any) -> None:
         """``dma_debug_device_change()``: the device lost its driver; report the mappings that it still has."""
-        left = self.of_device(dev)
+        left = [m for m in self.of_device(dev) if m.owner is None or not self.kernel.census.knows(m.owner)]
         for kind, group in (
             ("dma-coherent-leak", [m for m in left if m.type == COHERENT]),
             ("dma-map-leak", [m for m in left if m.type != COHERENT]),

@@ -48,8 +48,8 @@ def shadow(k: Kernel, address: int) -> int:
     inside = address - owner.addr
     if (owner.live or getattr(owner, "fate", "") == KEPT) and 0 <= inside < owner.size:
         return min(owner.size - inside, GRANULE) % GRANULE
-    if owner.area == "percpu":
-        # KASAN does not follow its allocator.
+    if owner.area in ("percpu", "dma-pool"):
+        # KASAN does not follow their allocators.
         return 0
     if owner.area in _OUTSIDE:
         return _OUTSIDE[owner.area]
