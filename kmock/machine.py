@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from kmock.dma.mapping import Dma
     from kmock.drivers.classes import Classes
     from kmock.drivers.core import Devices, device
+    from kmock.drivers.core import device as Device
     from kmock.drivers.devres import Devres
     from kmock.fs.char_dev import CharDevices
     from kmock.fs.devtmpfs import DevTmpFs
@@ -342,11 +343,11 @@ class Kernel(Panic):
         """Make a device that counts as bound until ``devres_release_all(dev)`` or the end; its coherent mask is ``dma_mask``."""
         return self.devices.make_simple(name, dma_mask)
 
-    def dma_read(self, dev: device, addr: int, n: int) -> bytes:
+    def dma_read(self, dev: Device, addr: int, n: int) -> bytes:
         """Let ``dev``, as bus master, read ``n`` bytes at its address ``addr``; all ones where nothing answers."""
         return self.dma.master.read(dev, addr, n)
 
-    def dma_write(self, dev: device, addr: int, data: bytes) -> None:
+    def dma_write(self, dev: Device, addr: int, data: bytes) -> None:
         """Let ``dev``, as bus master, write ``data`` at its address ``addr``."""
         self.dma.master.write(dev, addr, data)
 

@@ -19,7 +19,7 @@ NOT_BUILT: Final = {
         devm_kstrdup devm_kzalloc
     """,
     "dma_mapping": """
-        dma_map_sg dma_map_sgtable dma_mmap_coherent dma_sync_sg_for_cpu dma_sync_sg_for_device dma_unmap_sg
+        dma_mmap_attrs dma_mmap_coherent dma_mmap_noncontiguous dma_mmap_pages dma_mmap_wc
     """,
     "dmapool": """
         dma_pool_alloc dma_pool_create dma_pool_destroy dma_pool_free dma_pool_zalloc dmam_pool_create
@@ -84,9 +84,6 @@ NOT_BUILT: Final = {
     """,
     "rbtree": """
         rb_erase rb_insert_color rb_node rb_root
-    """,
-    "scatterlist": """
-        for_each_sg scatterlist sg_alloc_table sg_free_table sg_init_table sg_set_buf sg_set_page sg_table
     """,
     "seq_file": """
         seq_file seq_printf seq_read single_open
