@@ -38,9 +38,11 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from kmock.dma.mapping import Dma
     from kmock.drivers.bus import Buses
     from kmock.drivers.classes import Classes
     from kmock.drivers.core import Devices, device
+    from kmock.drivers.core import device as Device
     from kmock.drivers.devm import Managed
     from kmock.drivers.devres import Devres
     from kmock.drivers.platform import PlatformBus, platform_device
@@ -231,6 +233,8 @@ class Kernel(Panic):
     """What objects show in ``/sys``."""
     managed: Subsystem[Managed] = Subsystem("drivers.devm:Managed")
     """What the kernel knows how to give back for a device."""
+    dma: Subsystem[Dma] = Subsystem("dma.mapping:Dma")
+    """Memory that devices reach."""
     devres: Subsystem[Devres] = Subsystem("drivers.devres:Devres")
     """What devices give back by themselves."""
     devtmpfs: Subsystem[DevTmpFs] = Subsystem("fs.devtmpfs:DevTmpFs")
@@ -357,6 +361,14 @@ class Kernel(Panic):
         ``resources`` are made by ``DEFINE_RES_MEM(start, size)``, ``DEFINE_RES_IRQ(line)`` and their like.
         """
         return self.platform.make(name, resources, id)
+
+    def dma_read(self, dev: Device, addr: int, n: int) -> bytes:
+        """Let ``dev``, as bus master, read ``n`` bytes at its address ``addr``; all ones where nothing answers."""
+        return self.dma.master.read(dev, addr, n)
+
+    def dma_write(self, dev: Device, addr: int, data: bytes) -> None:
+        """Let ``dev``, as bus master, write ``data`` at its address ``addr``."""
+        self.dma.master.write(dev, addr, data)
 
     def run(self) -> None:
         """Run tasks until all are idle."""

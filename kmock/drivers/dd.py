@@ -127,6 +127,7 @@ def really_probe(k: Kernel, drv: device_driver, dev: device) -> int:
     if err:
         links(k, dev, there=False)
         unbind_cleanup(k, dev)
+        tell_unbound(k, dev)
         k.leftovers.call_failed(k.current, since)
         return -err
     dev.p.seqs = since, k.seq
@@ -201,8 +202,7 @@ def release_driver(k: Kernel, dev: device) -> None:
     unbind_cleanup(k, dev)
     if drv in k.buses.drivers:
         k.buses.drivers[drv].devices.remove(dev)
-    for heard in k.devices.unbound:
-        heard(dev)
+    tell_unbound(k, dev)
     k.leftovers.of_binding(dev)
 
 
@@ -211,6 +211,12 @@ def unbind_cleanup(k: Kernel, dev: device) -> None:
     k.devres.release_all(dev)
     dev.driver = None
     dev.driver_data = None
+
+
+def tell_unbound(k: Kernel, dev: device) -> None:
+    """``BUS_NOTIFY_UNBOUND_DRIVER``."""
+    for heard in k.devices.unbound:
+        heard(dev)
 
 
 def driver_detach(k: Kernel, drv: device_driver) -> None:

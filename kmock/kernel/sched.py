@@ -71,6 +71,8 @@ class Scheduler:
         """``schedule()``: give way to others; until somebody wakes it, if the task's state says so."""
         self.kernel.atomic_sleep.scheduling()
         task = self.kernel.current
+        if task.signal_ends(task.state):
+            task.state = TASK_RUNNING
         if task.state == TASK_RUNNING:
             self.give_way()
         else:

@@ -15,10 +15,7 @@ NOT_BUILT: Final = {
         free_bootmem free_bootmem_node reserve_bootmem
     """,
     "dma_mapping": """
-        dma_alloc_coherent dma_free_coherent dma_map_page dma_map_resource dma_map_sg dma_map_sgtable
-        dma_map_single dma_mapping_error dma_mmap_coherent dma_set_mask_and_coherent dma_sync_sg_for_cpu
-        dma_sync_sg_for_device dma_sync_single_for_cpu dma_sync_single_for_device
-        dma_sync_single_range_for_cpu dma_unmap_page dma_unmap_sg dma_unmap_single dmam_alloc_coherent
+        dma_mmap_attrs dma_mmap_coherent dma_mmap_noncontiguous dma_mmap_pages dma_mmap_wc
     """,
     "dmapool": """
         dma_pool_alloc dma_pool_create dma_pool_destroy dma_pool_free dma_pool_zalloc dmam_pool_create
@@ -76,9 +73,6 @@ NOT_BUILT: Final = {
     """,
     "rbtree": """
         rb_erase rb_insert_color rb_node rb_root
-    """,
-    "scatterlist": """
-        for_each_sg scatterlist sg_alloc_table sg_free_table sg_init_table sg_set_buf sg_set_page sg_table
     """,
     "seq_file": """
         seq_file seq_printf seq_read single_open

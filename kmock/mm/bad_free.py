@@ -178,7 +178,7 @@ def _pages(k: Kernel, address: int, block: PageBlock, by: str) -> None:
             k.kasan.report_free(kind, "", by, address, block, headline=headline, hint=_hint(block.undo, by))
         k.page_alloc.drop(head, head.order)
     else:
-        _large_order_zero(k, "kfree-of-page", address, block, hint=_hint(block.undo, by))
+        _large_order_zero(k, KINDS_BY_UNDO.get(block.undo, "kfree-of-page"), address, block, hint=_hint(block.undo, by))
         k.page_alloc.drop(page, 0)
 
 
