@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kmock.current import current
+from kmock.dma.scatterlist import alloc_table, assign_page, free_table, page_of, sg_table
 from kmock.dma.vet import valid
 from kmock.lang.ptr import NULL, Ptr, make_ptr
 from kmock.mm.gfp import __GFP_DIRECT_RECLAIM as GFP_DIRECT_RECLAIM
 from kmock.mm.gfp import __GFP_DMA as GFP_DMA
 from kmock.mm.gfp import __GFP_DMA32 as GFP_DMA32
 from kmock.mm.gfp import __GFP_HIGHMEM as GFP_HIGHMEM
+from kmock.mm.gfp import GFP_KERNEL
 from kmock.mm.page_addr import null
 from kmock.mm.physaddr import get_order
 from kmock.sanitizers.dma_debug import Ref
@@ -18,6 +21,7 @@ from kmock.sanitizers.dma_entry import (
     COHERENT,
     DMA_BIDIRECTIONAL,
     DMA_MAPPING_ERROR,
+    SG,
     SINGLE,
     Mapping,
     Piece,
@@ -152,6 +156,47 @@ class Coherent:
         if m is not None:
             k.dma.finish(m, direction, 0)
         k.page_alloc.drop(page, get_order(size + 4095 & -4096))
+
+    def sgtable(self, dev: device, table: sg_table, cpu_addr: int, dma: int, size: int) -> int:
+        """``dma_get_sgtable_attrs()``: a table of the pages of coherent memory; 0 or -errno."""
+        k = self.kernel
+        k.dma.check_device(dev)
+        page = k.dma.ops.page_of(dev, dma)
+        err = alloc_table(k, table, 1, GFP_KERNEL) if page is not None else -errno.ENXIO
+        if not err and table.sgl is not None and page is not None:
+            assign_page(k, table.sgl, page)
+            table.sgl.length = size + 4095 & -4096
+        return err
+
+    def alloc_noncontiguous(self, dev: device, size: int, direction: int, gfp: int) -> sg_table | None:
+        """``dma_alloc_noncontiguous()``: here, as on every machine without a special IOMMU, one run (alloc_single_sgt())."""
+        k = self.kernel
+        table = sg_table()
+        if alloc_table(k, table, 1, gfp) or table.sgl is None:
+            return None
+        found = self.raw_pages(dev, size, gfp)
+        if found is None:
+            free_table(k, table)
+            return None
+        page, dma = found
+        sg = table.sgl
+        assign_page(k, sg, page)
+        sg.length = sg.dma_length = size + 4095 & -4096
+        sg.dma_address = dma
+        m = Mapping(dev, SG, dma, sg.length, direction, (Piece(0, page.phys, sg.length),), 0)
+        m.nents = m.total = 1
+        k.dma.begin(m, -1, page.owner)
+        return table
+
+    def free_noncontiguous(self, dev: device, size: int, table: sg_table, direction: int) -> None:
+        """``dma_free_noncontiguous()``."""
+        k = self.kernel
+        sg = table.sgl
+        if sg is None:
+            k.kasan.page_fault(0, write=False, origin=None, by="dma_free_noncontiguous", n=8)
+        k.dma.sg.unmap(dev, sg, table.orig_nents, direction, 0)
+        k.page_alloc.drop(page_of(k, sg), get_order(size + 4095 & -4096))
+        free_table(k, table)
 
     # -- managed ----------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from kmock.dma.direct import Direct
 from kmock.dma.iommu import IommuOps
 from kmock.dma.master import Master
 from kmock.dma.ownership import Ownership
+from kmock.dma.sg import ScatterGather
 from kmock.dma.swiotlb import Swiotlb
 from kmock.dma.vet import Vet, physical, valid
 from kmock.drivers.core import driver_string
@@ -55,6 +56,7 @@ class Dma:
         self.ownership = Ownership(kernel, self.debug)
         self.iommu = Iommu()
         self.ops: Direct | IommuOps = IommuOps(kernel, self.iommu) if kernel.config.iommu else Direct(kernel)
+        self.sg = ScatterGather(kernel)
         self.master = Master(kernel)
         self.released: set[device] = set()
         """Devices that lost their driver."""

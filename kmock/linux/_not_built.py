@@ -14,19 +14,12 @@ NOT_BUILT: Final = {
         alloc_bootmem alloc_bootmem_low alloc_bootmem_low_pages alloc_bootmem_node alloc_bootmem_pages
         free_bootmem free_bootmem_node reserve_bootmem
     """,
-    "device": """
-        devm_alloc_percpu devm_get_free_pages devm_kcalloc devm_kfree devm_kmalloc devm_kmemdup devm_krealloc
-        devm_kstrdup devm_kzalloc
-    """,
     "dma_mapping": """
-        dma_map_sg dma_map_sgtable dma_mmap_coherent dma_sync_sg_for_cpu dma_sync_sg_for_device dma_unmap_sg
+        dma_mmap_attrs dma_mmap_coherent dma_mmap_noncontiguous dma_mmap_pages dma_mmap_wc
     """,
     "fs": """
         __generic_file_write_iter device_driver_mmap filemap_fdatawait filemap_fdatawait_range filemap_flush
         filemap_write_and_wait_range generic_file_aio_read generic_file_aio_write generic_file_read_iter
-    """,
-    "io": """
-        devm_ioremap devm_ioremap_resource devm_iounmap
     """,
     "memblock": """
         memblock_add memblock_add_node memblock_alloc memblock_free memblock_phys_alloc memblock_phys_free
@@ -66,18 +59,11 @@ NOT_BUILT: Final = {
     "pci": """
         pci_dev pci_driver pci_enable_device pci_iomap pci_register_driver pci_unregister_driver
     """,
-    "platform_device": """
-        platform_device platform_driver platform_driver_register platform_driver_unregister
-        platform_get_resource
-    """,
     "proc_fs": """
         proc_create remove_proc_entry
     """,
     "rbtree": """
         rb_erase rb_insert_color rb_node rb_root
-    """,
-    "scatterlist": """
-        for_each_sg scatterlist sg_alloc_table sg_free_table sg_init_table sg_set_buf sg_set_page sg_table
     """,
     "seq_file": """
         seq_file seq_printf seq_read single_open

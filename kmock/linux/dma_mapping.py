@@ -9,9 +9,12 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, Any
 
+from kmock.current import current
 from kmock.dma import masks as _masks
+from kmock.dma import scatterlist as _sg
 from kmock.dma.cache import CACHELINE
 from kmock.dma.masks import DMA_BIT_MASK, SZ_4G_MASK
+from kmock.dma.scatterlist import scatterlist, sg_table
 from kmock.lang.ptr import NULL, Ptr
 from kmock.lang.struct import as_ptr
 from kmock.linux._api import Sleeps, api
@@ -39,6 +42,7 @@ from kmock.sanitizers.dma_entry import (
 )
 
 if TYPE_CHECKING:
+    from kmock.dma.scatterlist import Sgl
     from kmock.machine import Kernel
     from kmock.mm.page import Page
 
@@ -231,6 +235,122 @@ def dma_sync_single_range_for_device(k: Kernel, dev: device, addr: int, offset: 
     k.dma.sync_for_device(dev, addr + offset, size, dir)
 
 
+# -- scatterlists ---------------------------------------------------------------------------------------------------
+
+
+@api(since="2.5.40", undo="dma_unmap_sg", fails=True)
+def dma_map_sg(k: Kernel, dev: device, sg: Sgl, nents: int, dir: int) -> int:
+    """Map the first ``nents`` entries of a list: how many segments the device has to take, 0 where that failed.
+
+    An IOMMU may make one segment of several entries. ``sg_dma_address()`` and ``sg_dma_len()`` have the segments.
+    """
+    return max(k.dma.sg.map(dev, sg, nents, dir, 0), 0)
+
+
+@api(since="3.4", undo="dma_unmap_sg_attrs", fails=True)
+def dma_map_sg_attrs(k: Kernel, dev: device, sg: Sgl, nents: int, dir: int, attrs: int) -> int:
+    """``dma_map_sg()`` with attributes."""
+    return max(k.dma.sg.map(dev, sg, nents, dir, attrs), 0)
+
+
+@api(since="2.5.40")
+def dma_unmap_sg(k: Kernel, dev: device, sg: Sgl, nents: int, dir: int) -> None:
+    """Take back a list, with the number of entries that it was mapped with, not the one that came back."""
+    k.dma.sg.unmap(dev, sg, nents, dir, 0)
+
+
+@api(since="3.4")
+def dma_unmap_sg_attrs(k: Kernel, dev: device, sg: Sgl, nents: int, dir: int, attrs: int) -> None:
+    """``dma_unmap_sg()`` with attributes."""
+    k.dma.sg.unmap(dev, sg, nents, dir, attrs)
+
+
+@api(since="5.8", undo="dma_unmap_sgtable", fails=True)
+def dma_map_sgtable(k: Kernel, dev: device, sgt: sg_table, dir: int, attrs: int) -> int:
+    """Map a table: 0, or -errno; ``sgt.nents`` says how many segments the device has to take."""
+    if sgt.sgl is None:
+        k.kasan.page_fault(0, write=False, origin=None, by="dma_map_sgtable", n=8)
+    nents = k.dma.sg.map(dev, sgt.sgl, sgt.orig_nents, dir, attrs)
+    if nents < 0:
+        return nents
+    sgt.nents = nents
+    return 0
+
+
+@api(since="5.8")
+def dma_unmap_sgtable(k: Kernel, dev: device, sgt: sg_table, dir: int, attrs: int) -> None:
+    """Take back a table."""
+    k.dma.sg.unmap(dev, _list_of(sgt), sgt.orig_nents, dir, attrs)
+
+
+@api(since="2.6.17")
+def dma_sync_sg_for_cpu(k: Kernel, dev: device, sg: Sgl, nelems: int, dir: int) -> None:
+    """``dma_sync_single_for_cpu()`` of a list, with the number of entries that it was mapped with."""
+    k.dma.sg.sync(dev, sg, nelems, dir, to_cpu=True)
+
+
+@api(since="2.6.17")
+def dma_sync_sg_for_device(k: Kernel, dev: device, sg: Sgl, nelems: int, dir: int) -> None:
+    """``dma_sync_single_for_device()`` of a list."""
+    k.dma.sg.sync(dev, sg, nelems, dir, to_cpu=False)
+
+
+@api(since="5.8")
+def dma_sync_sgtable_for_cpu(k: Kernel, dev: device, sgt: sg_table, dir: int) -> None:
+    """``dma_sync_sg_for_cpu()`` of a table."""
+    k.dma.sg.sync(dev, _list_of(sgt), sgt.orig_nents, dir, to_cpu=True)
+
+
+@api(since="5.8")
+def dma_sync_sgtable_for_device(k: Kernel, dev: device, sgt: sg_table, dir: int) -> None:
+    """``dma_sync_sg_for_device()`` of a table."""
+    k.dma.sg.sync(dev, _list_of(sgt), sgt.orig_nents, dir, to_cpu=False)
+
+
+@api(since="3.7", sleeps=Sleeps.ALWAYS, undo="sg_free_table", fails=True)
+def dma_get_sgtable(k: Kernel, dev: device, sgt: sg_table, cpu_addr: int, dma_addr: int, size: int) -> int:
+    """Make a table of coherent memory, to export it: 0, or -errno."""
+    return k.dma.memory.sgtable(dev, sgt, _p(cpu_addr), dma_addr, size)
+
+
+@api(since="4.7", sleeps=Sleeps.ALWAYS, undo="sg_free_table", fails=True)
+def dma_get_sgtable_attrs(
+    k: Kernel, dev: device, sgt: sg_table, cpu_addr: int, dma_addr: int, size: int, attrs: int
+) -> int:
+    """``dma_get_sgtable()`` with attributes."""
+    return k.dma.memory.sgtable(dev, sgt, _p(cpu_addr), dma_addr, size)
+
+
+@api(since="5.13", sleeps=Sleeps.GFP, undo="dma_free_noncontiguous", fails=True, sleeper="dma-alloc-atomic")
+def dma_alloc_noncontiguous(k: Kernel, dev: device, size: int, dir: int, gfp: int, attrs: int) -> sg_table | Ptr:
+    """Allocate pages for the device that need not lie side by side, as a mapped table; NULL without."""
+    sgt = k.dma.memory.alloc_noncontiguous(dev, size, dir, gfp)
+    return NULL if sgt is None else sgt
+
+
+@api(since="5.13")
+def dma_free_noncontiguous(k: Kernel, dev: device, size: int, sgt: sg_table, dir: int) -> None:
+    """Give back what ``dma_alloc_noncontiguous()`` gave."""
+    k.dma.memory.free_noncontiguous(dev, size, sgt, dir)
+
+
+@api(since="5.13", undo="dma_vunmap_noncontiguous", fails=True)
+def dma_vmap_noncontiguous(k: Kernel, dev: device, size: int, sgt: sg_table) -> Ptr:
+    """The kernel's address of what ``dma_alloc_noncontiguous()`` gave."""
+    return _sg.virtual(k, _sg.first_of(_list_of(sgt)))
+
+
+@api(since="5.13")
+def dma_vunmap_noncontiguous(k: Kernel, dev: device, vaddr: int) -> None:
+    """Undo ``dma_vmap_noncontiguous()``: the pages stay where they are."""
+
+
+def _list_of(sgt: sg_table) -> scatterlist:
+    if sgt.sgl is None:
+        current.get().kasan.page_fault(0, write=False, origin=None, by="sg_next", n=8)
+    return sgt.sgl
+
+
 # -- what the device can do -----------------------------------------------------------------------------------------
 
 
@@ -385,6 +505,7 @@ __all__ = [
     "dma_alloc_attrs",
     "dma_alloc_coherent",
     "dma_alloc_noncoherent",
+    "dma_alloc_noncontiguous",
     "dma_alloc_pages",
     "dma_alloc_wc",
     "dma_can_mmap",
@@ -392,6 +513,7 @@ __all__ = [
     "dma_free_attrs",
     "dma_free_coherent",
     "dma_free_noncoherent",
+    "dma_free_noncontiguous",
     "dma_free_pages",
     "dma_free_wc",
     "dma_get_cache_alignment",
@@ -402,9 +524,14 @@ __all__ = [
     "dma_get_required_mask",
     "dma_get_seg_boundary",
     "dma_get_seg_boundary_nr_pages",
+    "dma_get_sgtable",
+    "dma_get_sgtable_attrs",
     "dma_map_page",
     "dma_map_page_attrs",
     "dma_map_resource",
+    "dma_map_sg",
+    "dma_map_sg_attrs",
+    "dma_map_sgtable",
     "dma_map_single",
     "dma_map_single_attrs",
     "dma_mapping_error",
@@ -417,6 +544,10 @@ __all__ = [
     "dma_set_max_seg_size",
     "dma_set_min_align_mask",
     "dma_set_seg_boundary",
+    "dma_sync_sg_for_cpu",
+    "dma_sync_sg_for_device",
+    "dma_sync_sgtable_for_cpu",
+    "dma_sync_sgtable_for_device",
     "dma_sync_single_for_cpu",
     "dma_sync_single_for_device",
     "dma_sync_single_range_for_cpu",
@@ -424,10 +555,17 @@ __all__ = [
     "dma_unmap_page",
     "dma_unmap_page_attrs",
     "dma_unmap_resource",
+    "dma_unmap_sg",
+    "dma_unmap_sg_attrs",
+    "dma_unmap_sgtable",
     "dma_unmap_single",
     "dma_unmap_single_attrs",
+    "dma_vmap_noncontiguous",
+    "dma_vunmap_noncontiguous",
     "dmam_alloc_attrs",
     "dmam_alloc_coherent",
     "dmam_free_coherent",
+    "scatterlist",
+    "sg_table",
     "valid_dma_direction",
 ]

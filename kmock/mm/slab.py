@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _LEAKS: Final = {"stayed": "krealloc-lost-on-failure", TAKEN: "mempool-leak"}
 """Kinds of report for leaking an object, by its fate."""
+_STALE: Final = {"moved": "krealloc-stale-pointer", "managed": "devm-after-unbind"}
 
 
 @final
@@ -36,7 +37,7 @@ class SlabObject(Allocation):
     @property
     def stale_kind(self) -> str:
         """Kind of report for using it after its end, where the cause is known."""
-        return "krealloc-stale-pointer" if getattr(self, "fate", "") == "moved" else ""
+        return _STALE.get(getattr(self, "fate", ""), "")
 
     @property
     def cache(self) -> KmemCache:

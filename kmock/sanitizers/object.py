@@ -77,8 +77,9 @@ class Allocation:
     scan: int
     """How kmemleak treats it; see sanitizers/kmemleak.py."""
     fate: str
-    """What became of it beside being allocated and freed: krealloc() ``moved`` it or it ``stayed``; an element of a pool
-    is TAKEN, RESERVED or KEPT, and ``returned`` when the pool freed it. Unset where there is nothing to say."""
+    """What became of it beside being allocated and freed: krealloc() ``moved`` it or it ``stayed``; ``managed``: its
+    device gave it back; an element of a pool is TAKEN, RESERVED or KEPT, and ``returned`` when the pool freed it. Unset
+    where there is nothing to say."""
     seen_as: tuple[type, int]
     """The Struct that was last viewed in it, and at which offset; unset until then."""
 
