@@ -39,15 +39,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kmock.dma.mapping import Dma
+    from kmock.drivers.bus import Buses
     from kmock.drivers.classes import Classes
     from kmock.drivers.core import Devices, device
     from kmock.drivers.core import device as Device
+    from kmock.drivers.devm import Managed
     from kmock.drivers.devres import Devres
+    from kmock.drivers.platform import PlatformBus, platform_device
     from kmock.fs.char_dev import CharDevices
     from kmock.fs.devtmpfs import DevTmpFs
     from kmock.fs.file import Inode
     from kmock.fs.files import KernelFiles
     from kmock.fs.misc import MiscDevices
+    from kmock.fs.sysfs import Sysfs
     from kmock.hw.mmio import Bus, Model, Window
     from kmock.kernel.balance import Balance
     from kmock.kernel.contracts import Contracts
@@ -58,7 +62,7 @@ if TYPE_CHECKING:
     from kmock.kernel.list import Lists
     from kmock.kernel.module import Module, Modules
     from kmock.kernel.rcu import Rcu
-    from kmock.kernel.resource import Resources
+    from kmock.kernel.resource import Resource, Resources
     from kmock.kernel.sched import Scheduler
     from kmock.kernel.softirq import Softirqs
     from kmock.kernel.stack import KernelStacks
@@ -223,6 +227,14 @@ class Kernel(Panic):
     """Devices."""
     dma: Subsystem[Dma] = Subsystem("dma.mapping:Dma")
     """Memory that devices reach."""
+    buses: Subsystem[Buses] = Subsystem("drivers.bus:Buses")
+    """Buses, and their drivers."""
+    platform: Subsystem[PlatformBus] = Subsystem("drivers.platform:PlatformBus")
+    """Devices that no bus can find."""
+    sysfs: Subsystem[Sysfs] = Subsystem("fs.sysfs:Sysfs")
+    """What objects show in ``/sys``."""
+    managed: Subsystem[Managed] = Subsystem("drivers.devm:Managed")
+    """What the kernel knows how to give back for a device."""
     devres: Subsystem[Devres] = Subsystem("drivers.devres:Devres")
     """What devices give back by themselves."""
     devtmpfs: Subsystem[DevTmpFs] = Subsystem("fs.devtmpfs:DevTmpFs")
@@ -351,6 +363,13 @@ class Kernel(Panic):
         """Let ``dev``, as bus master, write ``data`` at its address ``addr``."""
         self.dma.master.write(dev, addr, data)
 
+    def platform_device(self, name: str, resources: Iterable[Resource] = (), id: int = -1) -> platform_device:
+        """Plug in a platform device, which a driver of that name is bound to; ``id`` as ``platform_device.id``.
+
+        ``resources`` are made by ``DEFINE_RES_MEM(start, size)``, ``DEFINE_RES_IRQ(line)`` and their like.
+        """
+        return self.platform.make(name, resources, id)
+
     def run(self) -> None:
         """Run tasks until all are idle."""
         self.sched.run()
@@ -424,6 +443,8 @@ class Kernel(Panic):
 
         ``key`` says what it is about: a second finding under the same key is attached to the first.
         """
+        if "devres" in vars(self) and self.devres.releasing:
+            kind = self.devres.instead(kind)
         if not self.config.lint and kinds.kind(kind).severity == "lint":
             return None
         lines = list(lines)

@@ -113,8 +113,11 @@ class Irqs:
             return -_EBUSY
         return 0
 
-    def free(self, irq: int, dev_id: Any) -> str | None:
-        """``free_irq()``: wait for the handler and forget it; the name it was requested with."""
+    def free(self, irq: int, dev_id: Any, order: str = "cleanup-order") -> str | None:
+        """``free_irq()``: wait for the handler and forget it; the name it was requested with.
+
+        ``order`` is the kind of report where what the handler works on went before it.
+        """
         k = self.kernel
         if not 0 <= irq < NR_IRQS:
             return None
@@ -135,10 +138,10 @@ class Irqs:
         line.actions.remove(action)
         if action.task is not None:
             kthread.stop(k, action.task)
-        self._check_order(action)
+        self._check_order(action, order)
         return action.name
 
-    def _check_order(self, action: Action) -> None:
+    def _check_order(self, action: Action, kind: str) -> None:
         """Report a handler that was still on its line when the memory it works on had gone."""
         about: Allocation | None = getattr(getattr(action.dev_id, "_ptr", action.dev_id), "origin", None)
         if about is None or about.live or about.free_stack is None:
@@ -146,8 +149,8 @@ class Irqs:
         k = self.kernel
         name = getattr(action.handler or action.thread_fn, "__name__", "handler")
         k.report(
-            "cleanup-order",
-            f"BUG: kmock: cleanup-order in {k.symbol(about.free_stack)}",
+            kind,
+            f"BUG: kmock: {kind} in {k.symbol(about.free_stack)}",
             lines=[f"{name}() was still on interrupt line {action.irq} when the {about.what} it works on was freed"],
             stacks={"access": about.free_stack, "requested": action.stack, "allocated": about.alloc_stack},
             object=k.kasan.info(about, about.addr),

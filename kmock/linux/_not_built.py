@@ -14,10 +14,6 @@ NOT_BUILT: Final = {
         alloc_bootmem alloc_bootmem_low alloc_bootmem_low_pages alloc_bootmem_node alloc_bootmem_pages
         free_bootmem free_bootmem_node reserve_bootmem
     """,
-    "device": """
-        devm_alloc_percpu devm_get_free_pages devm_kcalloc devm_kfree devm_kmalloc devm_kmemdup devm_krealloc
-        devm_kstrdup devm_kzalloc
-    """,
     "dma_mapping": """
         dma_mmap_attrs dma_mmap_coherent dma_mmap_noncontiguous dma_mmap_pages dma_mmap_wc
     """,
@@ -28,9 +24,6 @@ NOT_BUILT: Final = {
     "fs": """
         __generic_file_write_iter device_driver_mmap filemap_fdatawait filemap_fdatawait_range filemap_flush
         filemap_write_and_wait_range generic_file_aio_read generic_file_aio_write generic_file_read_iter
-    """,
-    "io": """
-        devm_ioremap devm_ioremap_resource devm_iounmap
     """,
     "memblock": """
         memblock_add memblock_add_node memblock_alloc memblock_free memblock_phys_alloc memblock_phys_free
@@ -74,10 +67,6 @@ NOT_BUILT: Final = {
     """,
     "pci": """
         pci_dev pci_driver pci_enable_device pci_iomap pci_register_driver pci_unregister_driver
-    """,
-    "platform_device": """
-        platform_device platform_driver platform_driver_register platform_driver_unregister
-        platform_get_resource
     """,
     "proc_fs": """
         proc_create remove_proc_entry

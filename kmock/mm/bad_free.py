@@ -76,6 +76,8 @@ def _claimed(k: Kernel, address: int, o: SlabObject, undo: str, by: str) -> None
     """kfree() of an object that another subsystem handed on; the kernel can't tell if it is the object's start."""
     kind = KINDS_BY_UNDO.get(undo, "free-of-typed-object")
     name = "invalid-free" if address != o.addr else ""
+    if name and k.config.kmemleak:
+        k.kmemleak.alias(address, k.kmemleak.lookup(address))
     k.kasan.report_free(kind, name, by, address, o, headline=_own(k, kind, by, name), hint=_hint(undo, by))
     if not name:
         del k.slab.claims[o.seq]
@@ -159,7 +161,8 @@ def _pages(k: Kernel, address: int, block: PageBlock, by: str) -> None:
         _freed_pages(k, address, block, page, by)
     elif block.call == "kmalloc":
         if address != block.addr:
-            k.kasan.report_free("slab-interior-free", "invalid-free", by, address, block)
+            kind = KINDS_BY_UNDO.get(k.slab.claims.get(block.seq, ""), "slab-interior-free")
+            k.kasan.report_free(kind, "invalid-free", by, address, block)
         elif undo := k.slab.claims.pop(block.seq, ""):
             kind = KINDS_BY_UNDO.get(undo, "free-of-typed-object")
             headline = f"BUG: kmock: {kind} in {by}()"

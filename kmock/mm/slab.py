@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from kmock.mm.page import Page
 
+_STALE = {"moved": "krealloc-stale-pointer", "managed": "devm-after-unbind"}
+
 
 @final
 class SlabObject(Allocation):
@@ -23,7 +25,7 @@ class SlabObject(Allocation):
     index: int
     """Its place in the slab."""
     fate: str
-    """``moved`` or ``stayed``: what the last krealloc() did with it; unset without one."""
+    """``moved`` or ``stayed``: what the last krealloc() did with it; ``managed``: its device gave it back; else unset."""
     zeroed: bool
     """Whether it was allocated zeroed; else unset."""
 
@@ -35,7 +37,7 @@ class SlabObject(Allocation):
     @property
     def stale_kind(self) -> str:
         """Kind of report for using it after its end, where the cause is known."""
-        return "krealloc-stale-pointer" if getattr(self, "fate", "") == "moved" else ""
+        return _STALE.get(getattr(self, "fate", ""), "")
 
     @property
     def cache(self) -> KmemCache:

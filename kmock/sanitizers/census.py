@@ -62,7 +62,7 @@ class Census:
         k = self.kernel
         self._standing = [*k.processes, *k.modules.loaded.values()]
         if "devices" in vars(k):
-            self._standing += k.devices.simple
+            self._standing += k.devices.plugged
         self.kernel.balance.begin_call()
 
     def end_call(self) -> None:

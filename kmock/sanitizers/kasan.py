@@ -61,7 +61,8 @@ class Kasan:
         name = "" if foreign is not None else shadow.bug_name(k, first_bad)
         if not live:
             kind = after_free(origin, write=write, reused=foreign is not None)
-            if "modules" in vars(k) and k.modules.life.freed_by_exit(origin):
+            managed = kind == "devm-after-unbind"
+            if not managed and "modules" in vars(k) and k.modules.life.freed_by_exit(origin):
                 kind = "use-after-remove"
         elif foreign is not None and origin.area == "slab":
             kind = "slab-redzone-jump"

@@ -117,10 +117,15 @@ class Kmemleak:
         if found is None:
             self.kernel.log.write(f"kmemleak: {complaint} at {address:#010x}")
         elif found.addr != address:
-            self.kernel.log.write(f"kmemleak: Found object by alias at {address:#010x}")
-            self._dump(found)
+            self.alias(address, found)
             return None
         return found
+
+    def alias(self, address: int, found: Tracked | None) -> None:
+        """Complain of an address inside an object, where its start was wanted."""
+        self.kernel.log.write(f"kmemleak: Found object by alias at {address:#010x}")
+        if found is not None:
+            self._dump(found)
 
     # -- annotations ------------------------------------------------------------------------------
 

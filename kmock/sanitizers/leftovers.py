@@ -17,6 +17,7 @@ from kmock.stack import user_frames
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from kmock.drivers.core import device
     from kmock.fs.file import File
     from kmock.kernel.module import Module
     from kmock.kernel.task import Task
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from kmock.stack import Frame, Stack
 
 SUBSYSTEMS = (
-    "chrdevs", "misc", "classes", "irqs", "timers", "hrtimers", "tasklets", "workqueues", "sched", "resources",
+    "chrdevs", "misc", "devices", "buses", "classes", "irqs", "timers", "hrtimers", "tasklets", "workqueues", "sched", "resources",
 )  # fmt: skip
 """Attributes of the kernel that know of registrations; each has ``registrations()``."""
 
@@ -96,6 +97,33 @@ class Leftovers:
         for name in SUBSYSTEMS:
             if name in vars(self.kernel):
                 yield from getattr(self.kernel, name).registrations()
+
+    # -- devices ----------------------------------------------------------------------------------
+
+    def registered_at(self) -> list[Stack]:
+        """Where everything that is registered now was registered."""
+        return [left.stack for left in self._registrations()]
+
+    def of_binding(self, dev: device) -> None:
+        """``dev`` lost its driver: report what the probe registered or allocated for it, and remove left."""
+        k = self.kernel
+        binding = dev.p
+        assert binding is not None
+        for left in self._registrations():
+            if any(left.stack is stack for stack in binding.made):
+                k.report(
+                    left.kind,
+                    left.headline or f"BUG: kmock: {left.kind} in {k.symbol(left.stack)}",
+                    lines=[f"{left.what} is still there after {dev.name} was unbound"],
+                    stacks={"access": left.stack},
+                    key=left.key or (left.stack, "left"),
+                    hint=f"call {left.undo}() for {left.what} in the driver's remove too",
+                )
+        if binding.seqs[0] < binding.seqs[1]:
+            first, last = binding.seqs
+            lost = self._lost({a.seq for a in living(k) if first < a.seq <= last and a.task is binding.task})
+            if lost:
+                k.census.report(lambda a: a.seq in lost, "leak-at-remove")
 
     # -- files ------------------------------------------------------------------------------------
 
