@@ -231,6 +231,8 @@ class Kernel(Panic):
     """Device classes."""
     devices: Subsystem[Devices] = Subsystem("drivers.core:Devices")
     """Devices."""
+    dma: Subsystem[Dma] = Subsystem("dma.mapping:Dma")
+    """Memory that devices reach."""
     buses: Subsystem[Buses] = Subsystem("drivers.bus:Buses")
     """Buses, and their drivers."""
     platform: Subsystem[PlatformBus] = Subsystem("drivers.platform:PlatformBus")
@@ -239,8 +241,6 @@ class Kernel(Panic):
     """What objects show in ``/sys``."""
     managed: Subsystem[Managed] = Subsystem("drivers.devm:Managed")
     """What the kernel knows how to give back for a device."""
-    dma: Subsystem[Dma] = Subsystem("dma.mapping:Dma")
-    """Memory that devices reach."""
     devres: Subsystem[Devres] = Subsystem("drivers.devres:Devres")
     """What devices give back by themselves."""
     devtmpfs: Subsystem[DevTmpFs] = Subsystem("fs.devtmpfs:DevTmpFs")
@@ -361,13 +361,6 @@ class Kernel(Panic):
         """Make a device that counts as bound until ``devres_release_all(dev)`` or the end; its coherent mask is ``dma_mask``."""
         return self.devices.make_simple(name, dma_mask)
 
-    def platform_device(self, name: str, resources: Iterable[Resource] = (), id: int = -1) -> platform_device:
-        """Plug in a platform device, which a driver of that name is bound to; ``id`` as ``platform_device.id``.
-
-        ``resources`` are made by ``DEFINE_RES_MEM(start, size)``, ``DEFINE_RES_IRQ(line)`` and their like.
-        """
-        return self.platform.make(name, resources, id)
-
     def dma_read(self, dev: Device, addr: int, n: int) -> bytes:
         """Let ``dev``, as bus master, read ``n`` bytes at its address ``addr``; all ones where nothing answers."""
         return self.dma.master.read(dev, addr, n)
@@ -375,6 +368,13 @@ class Kernel(Panic):
     def dma_write(self, dev: Device, addr: int, data: bytes) -> None:
         """Let ``dev``, as bus master, write ``data`` at its address ``addr``."""
         self.dma.master.write(dev, addr, data)
+
+    def platform_device(self, name: str, resources: Iterable[Resource] = (), id: int = -1) -> platform_device:
+        """Plug in a platform device, which a driver of that name is bound to; ``id`` as ``platform_device.id``.
+
+        ``resources`` are made by ``DEFINE_RES_MEM(start, size)``, ``DEFINE_RES_IRQ(line)`` and their like.
+        """
+        return self.platform.make(name, resources, id)
 
     def run(self) -> None:
         """Run tasks until all are idle."""

@@ -85,8 +85,31 @@ class DmaPools:
         p.origin.scan |= SCAN_HELD  # it is on the device's list
         k.mem.embedded.put(p, pool)
         k.atomic_sleep.might_sleep("kernel/locking/mutex.c:580", "dma-pool-atomic")
-        self.pools.setdefault(dev, []).insert(0, pool)
-        return pool
+        return pool if self._enlist(pool) else NULL
+
+    def _enlist(self, pool: dma_pool) -> bool:
+        """Put a pool on its device's list; the first one makes the file ``pools``, without which there is no pool."""
+        k = self.kernel
+        dev = pool.dev
+        mine = self.pools.setdefault(dev, [])
+        mine.insert(0, pool)
+        if len(mine) > 1:
+            return True
+        if dev.kobj.sd is None:
+            k.warn("kobject-uninit", "fs/sysfs/file.c:355", "sysfs_create_file_ns", key=dev)
+        elif not k.sysfs.create_file(dev.kobj.sd, "pools", lambda: self.info(dev)):
+            return True
+        del self.pools[dev]
+        self._free_struct(pool.struct)
+        return False
+
+    def _delist(self, pool: dma_pool) -> None:
+        dev = pool.dev
+        mine = self.pools.get(dev, [])
+        if pool in mine:
+            mine.remove(pool)
+        if not mine and self.pools.pop(dev, None) is not None and dev.kobj.sd is not None:
+            self.kernel.sysfs.remove(dev.kobj.sd, "pools")
 
     def destroy(self, pool: Any, *, by_devres: bool = False) -> None:
         """``dma_pool_destroy()``; NULL is nothing to do."""
@@ -98,11 +121,7 @@ class DmaPools:
         if not pool.live:
             misuse.destroyed_twice(k, pool, by_devres=by_devres)
             return
-        mine = self.pools.get(pool.dev, [])
-        if pool in mine:
-            mine.remove(pool)
-            if not mine:
-                del self.pools[pool.dev]
+        self._delist(pool)
         busy = [page for page in pool.pages if page.in_use]
         misuse.busy(k, pool, busy)
         for page in pool.pages:

@@ -334,7 +334,7 @@ class DmaDebug:
             if one.type == COHERENT and one.owner is not None:
                 k.census.told(one.owner)
         # The kernel watches some buses only, of which this device's may be none.
-        watched = bool(getattr(dev.bus, "dma_debug", False)) and not self.disabled
+        watched = dev.bus is not None and dev.bus.name == "pci" and not self.disabled
         headline = f"BUG: kmock: {kind} in {k.symbol(m.stack)}"
         text = f"DMA-API: {k.dma.title(dev)}: device driver has pending DMA allocations while released from device"
         report = k.report(
