@@ -80,7 +80,6 @@ class DmaPools:
             misuse.no_device(k)
         pool = dma_pool(name.decode() if isinstance(name, bytes) else name, dev, size, form, p.origin)
         pool.made_at = capture(2)
-        pool.title = k.dma.title(dev)
         pool.debugged = not k.config.kasan
         p.origin.scan |= SCAN_HELD  # it is on the device's list
         k.mem.embedded.put(p, pool)

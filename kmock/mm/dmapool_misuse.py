@@ -122,16 +122,16 @@ def busy(k: Kernel, pool: dma_pool, pages: list[DmaPage]) -> None:
     if not said:
         return
     out = [block for page in pages for block in page.live()]
+    for page in pages:
+        k.census.told(page.block)
     if not out:
         # The kernel's count is wrong, by a block that was freed twice: that has been told.
         k.log.write_all(said)
         return
-    stacks = {"allocated": out[0].alloc_stack if out else pool.made_at}
+    stacks = {"allocated": out[0].alloc_stack}
     lines = [*said[1:], *(f"block {b.addr:016x} was allocated at {place(b.alloc_stack)}" for b in out)]
     key = (pool, "busy")
     report(k, "dma-pool-destroy-busy", said[0], lines, None, key=key, stacks=stacks, attributes={"count": len(out)})
-    for page in pages:
-        k.census.told(page.block)
 
 
 def left_over(k: Kernel, pool: dma_pool) -> None:

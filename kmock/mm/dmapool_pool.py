@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, final
 
+from kmock.current import current
 from kmock.kernel.spinlock import spinlock_t
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class dma_pool:
 
     __slots__ = (
         "allocation", "boundary", "debugged", "dev", "lock", "made_at", "name", "pages", "requested", "size", "starts",
-        "struct", "title",
+        "struct",
     )  # fmt: skip
     C_SIZE: ClassVar[int] = 104
 
@@ -83,10 +84,13 @@ class dma_pool:
         self.struct = struct
         """The memory that the structure itself stands in."""
         self.made_at: Stack = ()
-        self.title = ""
-        """How messages name the device: ``driver device``."""
         self.debugged = False
         """Whether free blocks are poisoned: in a kernel with CONFIG_SLUB_DEBUG_ON."""
+
+    @property
+    def title(self) -> str:
+        """How messages name the device: ``driver device``."""
+        return current.get().dma.title(self.dev)
 
     @property
     def live(self) -> bool:
