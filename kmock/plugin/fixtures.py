@@ -9,6 +9,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from kmock.drivers.core import device as Device
     from kmock.fault.inject import Faults
     from kmock.machine import Kernel
     from kmock.mm.percpu_var import Cookie
@@ -63,6 +64,12 @@ def user(kernel: Kernel) -> Iterator[Process]:
     process = kernel.user()
     yield process
     process.exit()
+
+
+@pytest.fixture
+def device(kernel: Kernel) -> Device:
+    """A device that is bound to a driver and can address 32 bits; unbound when the kernel ends."""
+    return kernel.device("device", dma_mask=0xFFFF_FFFF)
 
 
 @pytest.fixture

@@ -29,6 +29,16 @@ def test_faults_are_the_kernels(kernel, faults):
     assert faults is kernel.faults
 
 
+def test_device_can_do_dma(kernel, device):
+    from kmock.linux.dma_mapping import dma_alloc_coherent, dma_free_coherent
+    from kmock.linux.gfp import GFP_KERNEL
+
+    ring, dma = dma_alloc_coherent(device, 4096, GFP_KERNEL)
+    kernel.dma_write(device, dma, b"frame")
+    assert ring[0:5] == b"frame"
+    dma_free_coherent(device, 4096, ring, dma)
+
+
 def test_user_is_a_process(kernel, user):
     assert type(user).__name__ == "Process"
 
