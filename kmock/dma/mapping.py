@@ -280,7 +280,11 @@ class Dma:
                 f"Allocation size: {m.end - ref.dma}. Mapping size: {ref.size}."
             )
             stacks = {"access": k.capture(), "mapped": m.stack}
-            k.warn("dma-swiotlb-overflow", "kernel/dma/swiotlb.c:545", "swiotlb_bounce", text, stacks=stacks)
+            at = "kernel/dma/swiotlb.c:545"
+            report = k.warn("dma-swiotlb-overflow", at, "swiotlb_bounce", text, stacks=stacks)
+            if report is not None:
+                # dma-debug sees it, too.
+                k.reports.also(report, *((f"kernel/dma/debug.c:{line}", (ref, "unknown")) for line in (974, 1104)))
 
     # -- resources --------------------------------------------------------------------------------
 

@@ -57,7 +57,7 @@ class Vet:
 
     def not_linear(self, dev: Any, p: int, size: int) -> None:
         """``debug_dma_map_single()``: the address has no page."""
-        text = f"device driver maps memory from invalid area [addr=(____ptrval____)] [len={size}]"
+        text = f"device driver maps memory from invalid area [addr={int(p):016x}] [len={size}]"
         lines = []
         if isinstance(origin := getattr(p, "origin", None), FailedAllocation):
             lines.append(f"it is {origin.what}")
@@ -110,7 +110,7 @@ class Vet:
     def _stack(self, dev: Any, stack: TaskStack) -> None:
         k = self.kernel
         debug = k.dma.debug
-        text = "device driver maps memory from stack [probable addr=(____ptrval____)]"
+        text = f"device driver maps memory from stack [probable addr={stack.start:016x}]"
         if stack.task is k.current and not debug.disabled:
             debug.complain("dma-map-stack", 1078, "debug_dma_map_page", dev, text)
         else:

@@ -53,6 +53,13 @@ class DmaPools:
         for pool in self.pools.pop(dev, [])[::-1]:
             misuse.left_over(self.kernel, pool)
 
+    def end_call(self, began: int) -> None:
+        """The test's call is over: report the pools that it made, after allocation ``began``, and that are still there."""
+        k = self.kernel
+        for pool in [pool for mine in self.pools.values() for pool in mine]:
+            if pool.struct.seq > began and not pool.managed and not k.modules.made(pool.struct):
+                misuse.left_over(k, pool)
+
     def _finish(self) -> None:
         for dev in list(self.pools):
             self._unbound(dev)
@@ -153,6 +160,7 @@ class DmaPools:
             return None
         struct.origin.scan |= SCAN_HELD
         page = DmaPage(pool, struct.origin, vaddr, dma, vaddr.origin)  # type: ignore[arg-type]  # a PageBlock
+        page.block.scan |= SCAN_HELD  # the pool answers for it
         self._own(page, page)
         if pool.debugged:
             page.fill(k, 0, pool.allocation, POOL_POISON_FREED)
@@ -281,6 +289,8 @@ class DmaPools:
         if not pool:
             k.devres.free(node)
             return pool
+        assert isinstance(pool, dma_pool)
+        pool.managed = True
         node.res = pool
         k.devres.add(dev, node)
         return pool

@@ -122,8 +122,6 @@ def busy(k: Kernel, pool: dma_pool, pages: list[DmaPage]) -> None:
     if not said:
         return
     out = [block for page in pages for block in page.live()]
-    for page in pages:
-        k.census.told(page.block)
     if not out:
         # The kernel's count is wrong, by a block that was freed twice: that has been told.
         k.log.write_all(said)
@@ -147,8 +145,6 @@ def left_over(k: Kernel, pool: dma_pool) -> None:
         *stack_lines(pool.made_at),
     ]
     report(k, "dma-pool-leak", headline, lines, None, key=(pool, "leak"), stacks={"access": pool.made_at})
-    for page in pool.pages:
-        k.census.told(page.block)
 
 
 # -- blocks ---------------------------------------------------------------------------------------

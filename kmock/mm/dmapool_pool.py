@@ -66,7 +66,7 @@ class dma_pool:
     """Blocks of one size that a device can reach; ``dma_pool_create()`` makes it."""
 
     __slots__ = (
-        "allocation", "boundary", "debugged", "dev", "lock", "made_at", "name", "pages", "requested", "size", "starts",
+        "allocation", "boundary", "debugged", "dev", "lock", "made_at", "managed", "name", "pages", "requested", "size", "starts",
         "struct",
     )  # fmt: skip
     C_SIZE: ClassVar[int] = 104
@@ -84,6 +84,8 @@ class dma_pool:
         self.struct = struct
         """The memory that the structure itself stands in."""
         self.made_at: Stack = ()
+        self.managed = False
+        """Whether it goes with the driver."""
         self.debugged = False
         """Whether free blocks are poisoned: in a kernel with CONFIG_SLUB_DEBUG_ON."""
 

@@ -9,8 +9,10 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from kmock.drivers.core import device as Device
     from kmock.fault.inject import Faults
     from kmock.machine import Kernel
+    from kmock.mm.dmapool_pool import dma_pool as DmaPool
     from kmock.mm.mempool_pool import mempool_t
     from kmock.mm.percpu_var import Cookie
     from kmock.plugin.contexts import GfpContext
@@ -64,6 +66,24 @@ def user(kernel: Kernel) -> Iterator[Process]:
     process = kernel.user()
     yield process
     process.exit()
+
+
+@pytest.fixture
+def device(kernel: Kernel) -> Device:
+    """A device that is bound to a driver and can address 32 bits; unbound when the kernel ends."""
+    return kernel.device("device", dma_mask=0xFFFF_FFFF)
+
+
+@pytest.fixture
+def dma_pool(device: Device) -> Iterator[DmaPool]:
+    """A pool of 64-byte blocks for ``device``, aligned to their size; destroyed if the test doesn't."""
+    from kmock.linux.dmapool import dma_pool_create, dma_pool_destroy  # noqa: PLC0415 -- comes with the engine
+
+    pool = dma_pool_create("dma_pool", device, 64, 64, 0)
+    assert not isinstance(pool, int)
+    yield pool
+    if pool.live:
+        dma_pool_destroy(pool)
 
 
 @pytest.fixture

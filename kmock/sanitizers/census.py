@@ -75,6 +75,10 @@ class Census:
         k = self.kernel
         k.halt(spare=self._standing)
         k.balance.end_call()
+        if "dma_pools" in vars(k):
+            k.dma_pools.end_call(began)
+        if "dma" in vars(k):
+            k.dma.debug.end_call(began)
         # What a process' open files and a loaded module still use is theirs until they go.
         in_use = [process.task for process in k.processes if process.files]
         self.report(lambda a: a.seq > began and a.task not in in_use and not k.modules.made(a))

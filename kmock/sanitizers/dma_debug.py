@@ -23,6 +23,7 @@ from kmock.sanitizers.dma_entry import (
     TYPES,
     Mapping,
 )
+from kmock.sanitizers.object import SCAN_HELD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -212,7 +213,7 @@ class DmaDebug:
     def _unknown(self, ref: Ref, call: object) -> None:
         if ref.dma == DMA_MAPPING_ERROR:
             text = "device driver tries to free an invalid DMA memory address"
-            self.complain("dma-unmap-error", 970, "check_unmap", ref.dev, text, key=call and (call, "error"))
+            self.complain("dma-unmap-error", 970, "check_unmap", ref.dev, text, key=(call, "error") if call else None)
             return
         text = (
             "device driver tries to free DMA memory it has not allocated "
@@ -292,7 +293,7 @@ class DmaDebug:
         if around is None and past is not None:
             stacks = {"mapped": past.stack, "unmapped": past.unmapped}
         kind = "dma-sync-range" if around is not None else "dma-sync-unknown"
-        self.complain(kind, 1104, "check_sync", ref.dev, text, stacks=stacks, key=call and (call, "unknown"))
+        self.complain(kind, 1104, "check_sync", ref.dev, text, stacks=stacks, key=(call or ref, "unknown"))
 
     def _sync_direction(self, m: Mapping, ref: Ref, call: object, *, to_cpu: bool) -> None:
         names = f"[mapped with {DIRECTIONS[m.direction]}] [synced with {DIRECTIONS[ref.direction]}]"
@@ -307,7 +308,9 @@ class DmaDebug:
             text = f"device driver syncs device write-only DMA memory to device {at}"
             said.append(("dma-sync-pointless", 1146, text))
         if said:
-            kind, line, text = said[0]
+            _, line, text = said[0]
+            # The side that gets no data says more than that the direction is another.
+            kind = said[-1][0]
             more = [f"DMA-API: {self.kernel.dma.title(ref.dev)}: {also}" for _, _, also in said[1:]]
             self.complain(kind, line, "check_sync", ref.dev, text, m, more, key=(call or m, "direction"))
 
@@ -315,13 +318,32 @@ class DmaDebug:
 
     def unbound(self, dev: Any) -> None:
         """``dma_debug_device_change()``: the device lost its driver; report the mappings that it still has."""
-        left = [m for m in self.of_device(dev) if m.owner is None or not self.kernel.census.knows(m.owner)]
+        self._report_left(dev, self.of_device(dev))
+
+    def end_call(self, began: int) -> None:
+        """The test's call is over: report the mappings that were made since allocation ``began``."""
+        left: dict[Any, list[Mapping]] = {}
+        for m in self:
+            if m.seq > began:
+                left.setdefault(m.dev, []).append(m)
+        for dev, mappings in left.items():
+            self._report_left(dev, mappings)
+
+    def _report_left(self, dev: Any, left: list[Mapping]) -> None:
+        left = [m for m in left if not self._explained(m)]
         for kind, group in (
             ("dma-coherent-leak", [m for m in left if m.type == COHERENT]),
             ("dma-map-leak", [m for m in left if m.type != COHERENT]),
         ):
             if group:
                 self._left(kind, dev, group, len(left))
+
+    def _explained(self, m: Mapping) -> bool:
+        """Whether it has been told why the mapping is left, or that it is held for the driver until it goes."""
+        find = self.kernel.reports.find
+        if find((m, "leak")) or find((m, "freed")):
+            return True
+        return m.type == COHERENT and m.owner is not None and (not m.owner.live or bool(m.owner.scan & SCAN_HELD))
 
     def _left(self, kind: str, dev: Any, group: list[Mapping], count: int) -> None:
         k = self.kernel
@@ -347,7 +369,7 @@ class DmaDebug:
             key=(dev, kind, m.seq),
         )
         if report is not None:
-            k.reports.also(report, *((one, "leak") for one in group))
+            k.reports.also(report, *((one, what) for one in group for what in ("leak", "freed", "ownership")))
 
     # -- saying it --------------------------------------------------------------------------------
 
