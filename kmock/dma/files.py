@@ -12,6 +12,7 @@ from kmock.sanitizers.dma_entry import DIRECTIONS, TYPES
 if TYPE_CHECKING:
     from kmock.fs.files import KernelFiles
     from kmock.sanitizers.dma_debug import DmaDebug
+    from kmock.sanitizers.dma_entry import Mapping
 
 ROOT: Final = "/sys/kernel/debug/dma-api"
 _ERRORS: Final = ("dma map error check not applicable", "dma map error not checked", "dma map error checked")
@@ -50,12 +51,16 @@ def _filter(debug: DmaDebug, text: str) -> None:
 
 def _dump(debug: DmaDebug) -> str:
     """``dump_show()``: every mapping, by the hash of its address."""
-    lines = []
-    for m in debug:
-        index = m.dma >> HASH_FN_SHIFT & HASH_SIZE - 1
-        lines.append((
-            index,
-            f"{m.dev.name} {debug.kernel.dma.title(m.dev).split(' ', 1)[0]} {TYPES[m.type]} idx {index} P={m.phys:x} "
-            f"N={m.phys >> 12:x} D={m.dma:x} L={m.size:x} {DIRECTIONS[m.direction]} {_ERRORS[m.checked]}\n",
-        ))  # fmt: skip
-    return "".join(line for _, line in sorted(lines, key=lambda found: found[0]))
+    return "".join(_row(debug, m) for m in sorted(debug, key=_index))
+
+
+def _index(m: Mapping) -> int:
+    return m.dma >> HASH_FN_SHIFT & HASH_SIZE - 1
+
+
+def _row(debug: DmaDebug, m: Mapping) -> str:
+    driver = debug.kernel.dma.title(m.dev).removesuffix(m.dev.name).rstrip()
+    return (
+        f"{m.dev.name} {driver} {TYPES[m.type]} idx {_index(m)} P={m.phys:x} N={m.phys >> 12:x} "
+        f"D={m.dma:x} L={m.size:x} {DIRECTIONS[m.direction]} {_ERRORS[m.checked]}\n"
+    )

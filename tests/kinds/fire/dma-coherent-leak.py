@@ -5,5 +5,5 @@ from kmock.linux.slab import GFP_KERNEL
 
 def program(k):
     dev = k.device("nic", dma_mask=DMA_BIT_MASK(32))
-    ring, dma = dma_alloc_coherent(dev, 4096, GFP_KERNEL)  # here
+    dma_alloc_coherent(dev, 4096, GFP_KERNEL)  # here
     devres_release_all(dev)

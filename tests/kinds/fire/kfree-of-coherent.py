@@ -4,5 +4,5 @@ from kmock.linux.slab import GFP_KERNEL, kfree
 
 def program(k):
     dev = k.device("nic", dma_mask=DMA_BIT_MASK(32))
-    ring, dma = dma_alloc_coherent(dev, 4096, GFP_KERNEL)
+    ring, _ = dma_alloc_coherent(dev, 4096, GFP_KERNEL)
     kfree(ring)  # here
