@@ -34,7 +34,7 @@ from kmock.sanitizers.kasan import Kasan
 from kmock.stack import DEPTH, Stack, capture, user_frames
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from kmock.drivers.core import device as Device
     from kmock.drivers.devm import Managed
     from kmock.drivers.devres import Devres
+    from kmock.drivers.pci.bus import Pci
+    from kmock.drivers.pci.device import pci_dev
     from kmock.drivers.platform import PlatformBus, platform_device
     from kmock.fs.char_dev import CharDevices
     from kmock.fs.devtmpfs import DevTmpFs
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
     from kmock.fs.misc import MiscDevices
     from kmock.fs.sysfs import Sysfs
     from kmock.hw.mmio import Bus, Model, Window
+    from kmock.hw.pci import Bar
     from kmock.kernel.balance import Balance
     from kmock.kernel.contracts import Contracts
     from kmock.kernel.hrtimer import HrTimers
@@ -229,6 +232,8 @@ class Kernel(Panic):
     """Buses, and their drivers."""
     platform: Subsystem[PlatformBus] = Subsystem("drivers.platform:PlatformBus")
     """Devices that no bus can find."""
+    pci: Subsystem[Pci] = Subsystem("drivers.pci.bus:Pci")
+    """The PCI bus."""
     sysfs: Subsystem[Sysfs] = Subsystem("fs.sysfs:Sysfs")
     """What objects show in ``/sys``."""
     managed: Subsystem[Managed] = Subsystem("drivers.devm:Managed")
@@ -361,6 +366,25 @@ class Kernel(Panic):
         ``resources`` are made by ``DEFINE_RES_MEM(start, size)``, ``DEFINE_RES_IRQ(line)`` and their like.
         """
         return self.platform.make(name, resources, id)
+
+    def pci_device(
+        self,
+        vendor: int,
+        device: int,
+        bars: Mapping[int, int | Bar] | Sequence[int | Bar] = (),
+        model: Model | None = None,
+    ) -> pci_dev:
+        """Plug in a PCI function, which a driver with that id in its table is bound to.
+
+        ``bars`` are the sizes of its windows in bytes, by number or in order. ``model`` stands behind them: a
+        :class:`~kmock.hw.device.DeviceModel`, which can interrupt and read and write memory, or anything that
+        :meth:`mmio` takes; without one the windows are zero-filled bytes.
+        """
+        from kmock.drivers.pci.bus import bars_of  # noqa: PLC0415 -- comes up when first used
+        from kmock.hw.pci import ConfigSpace  # noqa: PLC0415 -- comes up when first used
+
+        messages = getattr(model, "msi", 0), getattr(model, "msix", 0)
+        return self.pci.make(ConfigSpace(vendor, device, bars_of(bars), *messages), model)
 
     def dma_read(self, dev: Device, addr: int, n: int) -> bytes:
         """Let ``dev``, as bus master, read ``n`` bytes at its address ``addr``; all ones where nothing answers."""
