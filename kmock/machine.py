@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from kmock.kernel.timer import Timers
     from kmock.kernel.workqueue import Workqueues
     from kmock.lang.ptr import Ptr
+    from kmock.mm.genalloc import GenPools
     from kmock.mm.ioremap import Ioremap
     from kmock.mm.kfree_rcu import KfreeRcu
     from kmock.mm.page_alloc import PageAllocator
@@ -208,6 +209,8 @@ class Kernel(Panic):
     """Memory that every processor has a copy of."""
     resources: Subsystem[Resources] = Subsystem("kernel.resource:Resources")
     """Who uses which bus addresses."""
+    genpools: Subsystem[GenPools] = Subsystem("mm.genalloc:GenPools")
+    """Pools of special memory."""
     ioremap: Subsystem[Ioremap] = Subsystem("mm.ioremap:Ioremap")
     """Mappings of device memory."""
     sched: Subsystem[Scheduler] = Subsystem("kernel.sched:Scheduler")
