@@ -34,7 +34,7 @@ from kmock.sanitizers.kasan import Kasan
 from kmock.stack import DEPTH, Stack, capture, user_frames
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from kmock.drivers.core import device as Device
     from kmock.drivers.devm import Managed
     from kmock.drivers.devres import Devres
+    from kmock.drivers.pci.bus import Pci
+    from kmock.drivers.pci.device import pci_dev
     from kmock.drivers.platform import PlatformBus, platform_device
     from kmock.fs.char_dev import CharDevices
     from kmock.fs.devtmpfs import DevTmpFs
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
     from kmock.fs.misc import MiscDevices
     from kmock.fs.sysfs import Sysfs
     from kmock.hw.mmio import Bus, Model, Window
+    from kmock.hw.pci import Bar
     from kmock.kernel.balance import Balance
     from kmock.kernel.contracts import Contracts
     from kmock.kernel.hrtimer import HrTimers
@@ -71,6 +74,7 @@ if TYPE_CHECKING:
     from kmock.kernel.workqueue import Workqueues
     from kmock.lang.ptr import Ptr
     from kmock.mm.dmapool import DmaPools
+    from kmock.mm.genalloc import GenPools
     from kmock.mm.ioremap import Ioremap
     from kmock.mm.kfree_rcu import KfreeRcu
     from kmock.mm.mempool import Mempools
@@ -211,6 +215,8 @@ class Kernel(Panic):
     """Memory that every processor has a copy of."""
     resources: Subsystem[Resources] = Subsystem("kernel.resource:Resources")
     """Who uses which bus addresses."""
+    genpools: Subsystem[GenPools] = Subsystem("mm.genalloc:GenPools")
+    """Pools of special memory."""
     ioremap: Subsystem[Ioremap] = Subsystem("mm.ioremap:Ioremap")
     """Mappings of device memory."""
     sched: Subsystem[Scheduler] = Subsystem("kernel.sched:Scheduler")
@@ -237,6 +243,8 @@ class Kernel(Panic):
     """Buses, and their drivers."""
     platform: Subsystem[PlatformBus] = Subsystem("drivers.platform:PlatformBus")
     """Devices that no bus can find."""
+    pci: Subsystem[Pci] = Subsystem("drivers.pci.bus:Pci")
+    """The PCI bus."""
     sysfs: Subsystem[Sysfs] = Subsystem("fs.sysfs:Sysfs")
     """What objects show in ``/sys``."""
     managed: Subsystem[Managed] = Subsystem("drivers.devm:Managed")
@@ -361,6 +369,32 @@ class Kernel(Panic):
         """Make a device that counts as bound until ``devres_release_all(dev)`` or the end; its coherent mask is ``dma_mask``."""
         return self.devices.make_simple(name, dma_mask)
 
+    def platform_device(self, name: str, resources: Iterable[Resource] = (), id: int = -1) -> platform_device:
+        """Plug in a platform device, which a driver of that name is bound to; ``id`` as ``platform_device.id``.
+
+        ``resources`` are made by ``DEFINE_RES_MEM(start, size)``, ``DEFINE_RES_IRQ(line)`` and their like.
+        """
+        return self.platform.make(name, resources, id)
+
+    def pci_device(
+        self,
+        vendor: int,
+        device: int,
+        bars: Mapping[int, int | Bar] | Sequence[int | Bar] = (),
+        model: Model | None = None,
+    ) -> pci_dev:
+        """Plug in a PCI function, which a driver with that id in its table is bound to.
+
+        ``bars`` are the sizes of its windows in bytes, by number or in order. ``model`` stands behind them: a
+        :class:`~kmock.hw.device.DeviceModel`, which can interrupt and read and write memory, or anything that
+        :meth:`mmio` takes; without one the windows are zero-filled bytes.
+        """
+        from kmock.drivers.pci.bus import bars_of  # noqa: PLC0415 -- comes up when first used
+        from kmock.hw.pci import ConfigSpace  # noqa: PLC0415 -- comes up when first used
+
+        messages = getattr(model, "msi", 0), getattr(model, "msix", 0)
+        return self.pci.make(ConfigSpace(vendor, device, bars_of(bars), *messages), model)
+
     def dma_read(self, dev: Device, addr: int, n: int) -> bytes:
         """Let ``dev``, as bus master, read ``n`` bytes at its address ``addr``; all ones where nothing answers."""
         return self.dma.master.read(dev, addr, n)
@@ -368,13 +402,6 @@ class Kernel(Panic):
     def dma_write(self, dev: Device, addr: int, data: bytes) -> None:
         """Let ``dev``, as bus master, write ``data`` at its address ``addr``."""
         self.dma.master.write(dev, addr, data)
-
-    def platform_device(self, name: str, resources: Iterable[Resource] = (), id: int = -1) -> platform_device:
-        """Plug in a platform device, which a driver of that name is bound to; ``id`` as ``platform_device.id``.
-
-        ``resources`` are made by ``DEFINE_RES_MEM(start, size)``, ``DEFINE_RES_IRQ(line)`` and their like.
-        """
-        return self.platform.make(name, resources, id)
 
     def run(self) -> None:
         """Run tasks until all are idle."""

@@ -234,3 +234,4 @@ def _set_autoprobe(bus: Bus, text: str) -> None:
 def attach(files: KernelFiles) -> None:
     """Bring the buses up: somebody looks into ``/sys/bus``."""
     assert files.kernel.platform
+    assert files.kernel.pci

@@ -367,7 +367,7 @@ class Devices:
     def registrations(self) -> Iterator[Registration]:
         """The devices that drivers have added."""
         for dev in self.added:
-            if dev.p is not None and dev not in self.plugged:
+            if dev.p is not None and dev.p.stack and dev not in self.plugged:
                 undo = "device_destroy" if dev.class_ is not None and dev.outer is None else "device_unregister"
                 undo = "platform_device_unregister" if dev.bus is self.kernel.platform.bus else undo
                 yield Registration(f'device "{dev.name}"', dev.p.stack, undo)

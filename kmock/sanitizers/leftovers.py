@@ -15,7 +15,8 @@ from kmock.sanitizers.reach import living, reachable
 from kmock.stack import user_frames
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+    from types import CodeType
 
     from kmock.drivers.core import device
     from kmock.fs.file import File
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from kmock.stack import Frame, Stack
 
 SUBSYSTEMS = (
-    "chrdevs", "misc", "devices", "buses", "classes", "irqs", "timers", "hrtimers", "tasklets", "workqueues", "sched", "resources",
+    "chrdevs", "misc", "devices", "buses", "pci", "classes", "irqs", "timers", "hrtimers", "tasklets", "workqueues", "sched", "resources", "genpools",
 )  # fmt: skip
 """Attributes of the kernel that know of registrations; each has ``registrations()``."""
 
@@ -100,30 +101,41 @@ class Leftovers:
 
     # -- devices ----------------------------------------------------------------------------------
 
-    def registered_at(self) -> list[Stack]:
-        """Where everything that is registered now was registered."""
-        return [left.stack for left in self._registrations()]
+    def registered_by(self, code: CodeType) -> list[Stack]:
+        """Where everything was registered that is there now and came below a call of ``code``."""
+        return [left.stack for left in self._registrations() if code in left.stack]
+
+    def of_probe(self, dev: device, before: list[Stack], code: CodeType) -> None:
+        """The probe of ``dev`` failed: report what it registered, below ``code``, and did not take back."""
+        made = [stack for stack in self.registered_by(code) if not any(stack is b for b in before)]
+        self._left_by(made, f"the probe of {dev.name} failed", "on the probe's way out")
 
     def of_binding(self, dev: device) -> None:
         """``dev`` lost its driver: report what the probe registered or allocated for it, and remove left."""
         k = self.kernel
         binding = dev.p
         assert binding is not None
-        for left in self._registrations():
-            if any(left.stack is stack for stack in binding.made):
-                k.report(
-                    left.kind,
-                    left.headline or f"BUG: kmock: {left.kind} in {k.symbol(left.stack)}",
-                    lines=[f"{left.what} is still there after {dev.name} was unbound"],
-                    stacks={"access": left.stack},
-                    key=left.key or (left.stack, "left"),
-                    hint=f"call {left.undo}() for {left.what} in the driver's remove too",
-                )
+        self._left_by(binding.made, f"{dev.name} was unbound", "in the driver's remove")
         if binding.seqs[0] < binding.seqs[1]:
             first, last = binding.seqs
             lost = self._lost({a.seq for a in living(k) if first < a.seq <= last and a.task is binding.task})
             if lost:
                 k.census.report(lambda a: a.seq in lost, "leak-at-remove")
+
+    def _left_by(self, made: Iterable[Stack], when: str, where: str) -> None:
+        k = self.kernel
+        made = list(made)
+        for left in self._registrations() if made else ():
+            # What the kernel registered itself has an empty stack, of which there is one.
+            if left.stack and any(left.stack is stack for stack in made):
+                k.report(
+                    left.kind,
+                    left.headline or f"BUG: kmock: {left.kind} in {k.symbol(left.stack)}",
+                    lines=[f"{left.what} is still there after {when}"],
+                    stacks={"access": left.stack},
+                    key=left.key or (left.stack, "left"),
+                    hint=f"call {left.undo}() for {left.what} {where} too",
+                )
 
     # -- files ------------------------------------------------------------------------------------
 
