@@ -218,7 +218,8 @@ def bad_dma(k: Kernel, pool: dma_pool, vaddr: Ptr, dma: int) -> None:
 
 
 def device_after_free(k: Kernel, block: DmaBlock, start: int, n: int, *, write: bool) -> None:
-    """The device uses a block that the driver gave back: it was never told to stop."""
+    """The device uses a block that the driver gave back: the free came too early, and that is the place to mend."""
     does = "writes" if write else "reads"
     lines = [f"the device {does} {n} bytes at offset {start} of the pool's memory, where the block is free"]
-    report(k, "dma-pool-device-after-free", "", lines, block, key=(block, "dma", False))
+    stacks = {"access": block.free_stack or (), "device": k.capture()}
+    report(k, "dma-pool-device-after-free", "", lines, block, key=(block, "dma", False), stacks=stacks)

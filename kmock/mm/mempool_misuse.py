@@ -290,6 +290,9 @@ def waits_in_vain(k: Kernel, state: PoolState, task: Task) -> Report | None:
     for e in state.taken:
         stacks.setdefault("taken by itself" if e.task is task else f"taken by {e.task!r}", e.stack)
         lines.append(f"  an element was taken by task {e.task!r} at {place(e.stack)}")
+    for e in mine:
+        if e.about is not None:
+            k.census.told(e.about)  # the task that ends here never gives it back
     if mine:
         lines.append("it waits for itself: whoever holds an element must not wait for another of the same pool")
     key = ("mempool-wait", task, id(state))

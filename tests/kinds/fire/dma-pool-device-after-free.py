@@ -7,6 +7,6 @@ def program(k):
     dev = k.device("ehci", dma_mask=DMA_BIT_MASK(32))
     pool = dma_pool_create("qtd", dev, 64, 64, 0)
     qtd, dma = dma_pool_zalloc(pool, GFP_KERNEL)
-    dma_pool_free(pool, qtd, dma)
-    k.dma_write(dev, dma + 8, b"\x40")  # here
+    dma_pool_free(pool, qtd, dma)  # here
+    k.dma_write(dev, dma + 8, b"\x40")
     dma_pool_destroy(pool)
