@@ -101,8 +101,8 @@ class dma_pool:
 
     @property
     def in_use(self) -> int:
-        """Blocks that somebody has, by the kernel's count."""
-        return sum(page.in_use for page in self.pages)
+        """Blocks that somebody has, by the kernel's unsigned count."""
+        return sum(page.in_use for page in self.pages) & 0xFFFF_FFFF
 
     def page_at(self, dma: int) -> DmaPage | None:
         """``pool_find_page()``: the page that the bus address lies in."""

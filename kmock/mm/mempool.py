@@ -51,13 +51,14 @@ _ALWAYS: Final = GFP_NOMEMALLOC | GFP_NORETRY | GFP_NOWARN
 class Mempools:
     """The pools of one machine."""
 
-    __slots__ = ("_clock", "_made", "kernel", "null_checks", "offsets", "pools")
+    __slots__ = ("_clock", "_made", "kernel", "null_checks", "offsets", "pools", "word")
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
         self.pools: WeakValueDictionary[int, mempool_t] = WeakValueDictionary()
         """Pools that were initialised, by their ordinal."""
         self.offsets = misuse.Offsets.of(kernel)
+        self.word = kernel.layout.bits // 8
         self.null_checks = NullChecks(kernel) if kernel.config.lint else None
         self._made = 0
         self._clock = 0
@@ -113,8 +114,8 @@ class Mempools:
         """``kmalloc_array_node()`` of ``n`` pointers."""
         k = self.kernel
         if n < 0:
-            return overflowed(k, "kmalloc_array_node", n, 8)
-        return k.slab.kmalloc(n * 8, gfp, node) if n else k.slab.zero_size()
+            return overflowed(k, "kmalloc_array_node", n, self.word)
+        return k.slab.kmalloc(n * self.word, gfp, node) if n else k.slab.zero_size()
 
     def _set_array(self, pool: mempool_t, state: PoolState, array: Ptr) -> None:
         k = self.kernel
@@ -277,7 +278,7 @@ class Mempools:
         old = state.array
         assert old is not None
         if state.curr_nr:
-            k.mem.copy(array, make_ptr(old.addr, old), state.curr_nr * 8)
+            k.mem.copy(array, make_ptr(old.addr, old), state.curr_nr * self.word)
         k.slab.kfree(make_ptr(old.addr, old))
         self._set_array(pool, state, array)
         state.min_nr = new_min_nr
@@ -337,7 +338,7 @@ class Mempools:
         is_ptr = element.__class__ is Ptr
         if not is_ptr:
             state.objects[state.curr_nr] = element
-        slot = make_ptr(state.array.addr + state.curr_nr * 8, state.array)
+        slot = make_ptr(state.array.addr + state.curr_nr * self.word, state.array)
         k.mem.store_ptr(slot, 0, element if is_ptr else Ptr(known.token))
         state.curr_nr += 1
 
@@ -346,7 +347,7 @@ class Mempools:
         k = self.kernel
         state.curr_nr -= 1
         assert state.array is not None
-        p = k.mem.load_ptr(make_ptr(state.array.addr, state.array), state.curr_nr * 8)
+        p = k.mem.load_ptr(make_ptr(state.array.addr, state.array), state.curr_nr * self.word)
         element = state.objects.pop(state.curr_nr, p)
         known = state.elements.get(value_of(k, element))
         if known is not None and known.reserved:

@@ -201,7 +201,7 @@ def check_lost(k: Kernel, state: PoolState) -> None:
 
 def _gone(e: Element) -> bool:
     """Whether a taken element's memory was freed."""
-    return e.about is not None and not e.about.live
+    return e.about is not None and not e.about.live and not e.about.reserved
 
 
 # -- elements that come back wrongly ----------------------------------------------------------------

@@ -154,6 +154,26 @@ def test_pool_of_python_objects(k):
     assert all(element is first for element in gone)
 
 
+def test_pool_over_a_pool(k):
+    inner = mempool_create_kmalloc_pool(2, 64)
+    outer = mempool_create(2, lambda gfp, data: mempool_alloc(data, gfp), mempool_free, inner)
+    taken = [mempool_alloc(outer, GFP_NOIO) for _ in range(4)]
+    for element in taken:
+        mempool_free(element, outer)
+    mempool_destroy(outer)
+    mempool_destroy(inner)
+
+
+@pytest.mark.parametrize("arch", ["x86_64", "x86_32"])
+def test_the_array_is_one_of_pointers(arch):
+    with kmock.boot(arch=arch) as k:
+        pool = mempool_create_kmalloc_pool(3, 64)
+        assert len({int(pool.elements.ptr[i]) for i in range(3)}) == 3
+        mempool_destroy(pool)
+        k.shutdown()
+        assert not k.reports
+
+
 class drive(Struct):
     sectors: u32
     requests: mempool_t
