@@ -45,6 +45,7 @@ from kmock.linux.device import (
     devres_remove_group,
 )
 from kmock.linux.err import IS_ERR, PTR_ERR
+from kmock.linux.fs import file_operations
 from kmock.linux.gfp import free_pages
 from kmock.linux.interrupt import (
     IRQ_HANDLED,
@@ -72,6 +73,7 @@ from kmock.linux.ioport import (
     devm_request_region,
     release_mem_region,
 )
+from kmock.linux.miscdevice import misc_deregister, misc_register, miscdevice
 from kmock.linux.percpu import per_cpu_ptr
 from kmock.linux.slab import GFP_ATOMIC, GFP_KERNEL, ZERO_SIZE_PTR, kfree, kmalloc, ksize
 from kmock.linux.string import strcmp
@@ -417,3 +419,20 @@ class TestLines:
         kernel.raise_irq(9)
         kernel.run()
         assert seen == [9]
+
+
+class TestPerOpen:
+    def test_what_every_open_gives_to_the_device_piles_up(self, kernel: Kernel, dev: device) -> None:
+        def dev_open(inode, filp):
+            devm_kzalloc(dev, 64, GFP_KERNEL)
+            return 0
+
+        misc = miscdevice(name="dev", fops=file_operations(open=dev_open))
+        misc_register(misc)
+        p = kernel.user()
+        p.close(p.open("/dev/dev"))
+        with kernel.expect("leak-per-open", count=1) as found:
+            for _ in range(3):
+                p.close(p.open("/dev/dev"))
+        assert found[0].where.function == "dev_open"
+        misc_deregister(misc)
