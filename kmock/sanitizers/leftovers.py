@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from kmock.stack import Frame, Stack
 
 SUBSYSTEMS = (
-    "chrdevs", "misc", "devices", "buses", "pci", "classes", "irqs", "timers", "hrtimers", "tasklets", "workqueues", "sched", "resources", "genpools",
+    "chrdevs", "misc", "devices", "buses", "pci", "classes", "irqs", "rcu", "timers", "hrtimers", "tasklets",
+    "workqueues", "sched", "resources", "genpools",
 )  # fmt: skip
 """Attributes of the kernel that know of registrations; each has ``registrations()``."""
 
