@@ -400,5 +400,5 @@ def _equal(dev: device, res: object, data: object) -> bool:
 
 def _held(ptr: Ptr) -> None:
     """The device answers for the memory from now on."""
-    if ptr.origin is not None:
+    if ptr and ptr.origin is not None:
         ptr.origin.scan |= SCAN_HELD

@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kmock.sanitizers.object import SCAN_HELD
 from kmock.sanitizers.reach import living, reachable
 from kmock.stack import user_frames
 
@@ -23,11 +24,12 @@ if TYPE_CHECKING:
     from kmock.kernel.module import Module
     from kmock.kernel.task import Task
     from kmock.machine import Kernel
+    from kmock.sanitizers.object import Allocation
     from kmock.stack import Frame, Stack
 
 SUBSYSTEMS = (
-    "chrdevs", "misc", "devices", "buses", "pci", "classes", "irqs", "rcu", "timers", "hrtimers", "tasklets", "workqueues", "sched", "resources",
-    "genpools",
+    "chrdevs", "misc", "devices", "buses", "pci", "classes", "irqs", "rcu", "timers", "hrtimers", "tasklets",
+    "workqueues", "sched", "resources", "genpools",
 )  # fmt: skip
 """Attributes of the kernel that know of registrations; each has ``registrations()``."""
 
@@ -155,18 +157,29 @@ class Leftovers:
         first, last = file.open_seqs
         if first == last or not self._worth_a_look(file.path):
             return
-        left = {
-            a.seq: next(iter(user_frames(a.alloc_stack)), None)
-            for a in living(k)
-            if first < a.seq <= last and a.task is task
-        }
-        bad = self._lost(set(left)) if left else set()
-        for seq, site in left.items():
-            self.rounds[task.pid, file.path, site] += 1
-            if self.rounds[task.pid, file.path, site] > 1:
-                bad.add(seq)
+        left = [a for a in living(k) if first < a.seq <= last and a.task is task]
+        bad = self._lost({a.seq for a in left}) if left else set()
+        for a in left:
+            round = task.pid, file.path, next(iter(user_frames(a.alloc_stack)), None)
+            self.rounds[round] += 1
+            if self.rounds[round] > 1:
+                bad.add(a.seq)
+                if a.scan & SCAN_HELD:
+                    self._piles_up(a, file.path)
         if bad:
             k.census.report(lambda a: a.seq in bad, "leak-per-open")
+
+    def _piles_up(self, a: Allocation, path: str) -> None:
+        """Report what each open gives to a device, which keeps it until the driver goes."""
+        k = self.kernel
+        k.report(
+            "leak-per-open",
+            f"BUG: kmock: leak-per-open in {k.symbol(a.alloc_stack)}",
+            lines=[f"each open of {path} leaves one more to a device, which keeps it until its driver goes"],
+            stacks={"allocated": a.alloc_stack},
+            object=k.kasan.info(a, a.addr),
+            key=("piles up", path, next(iter(user_frames(a.alloc_stack)), None)),
+        )
 
     def _worth_a_look(self, path: str) -> bool:
         # Looking goes over all that lives. What every round leaves shows in the first ones, and in some later one.

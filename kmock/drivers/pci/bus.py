@@ -49,13 +49,8 @@ class Pci:
         self.msi = Msi(kernel)
         self._slot = FIRST_SLOT
         self._drivers: dict[device_driver, pci_driver] = {}
-        self.root = core.device()
-        self.root.init_name = "pci0000:00"
-        self.root.release = lambda _: None
-        kernel.buses.register(self.bus)
-        kernel.devices.register(self.root)
-        assert self.root.p is not None
-        self.root.p.stack = ()  # the machine's own, whoever asked for the bus first
+        kernel.buses.enter(self.bus)
+        self.root = kernel.devices.make_root("pci0000:00")
 
     # -- plugging in ----------------------------------------------------------------------------------
 

@@ -105,7 +105,7 @@ class Regions:
         if table is None or table[n]:
             return NULL
         cookie = table[n] = self.map(pdev, n, 0, limit)
-        if cookie.origin is not None:
+        if cookie and cookie.origin is not None:
             cookie.origin.scan |= SCAN_HELD
         return cookie
 
