@@ -134,9 +134,9 @@ class Dma:
             self.ownership.begin(m)
             if not m.attrs & DMA_ATTR_SKIP_CPU_SYNC or bounce >= 0:
                 self._flush(m, 0, m.size)
-            if owner is not None and m.direction != DMA_TO_DEVICE:
-                # kmsan_handle_dma(): the device will write it.
-                owner.mark_written(k.layout.page_offset + m.phys - owner.addr, m.size)
+            if m.direction != DMA_TO_DEVICE:
+                for _, phys, size in m.pieces:
+                    self.vet.device_writes(phys, size)
         self.debug.add(m)
 
     def finish(self, m: Mapping, direction: int, attrs: int) -> None:

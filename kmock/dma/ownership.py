@@ -149,7 +149,7 @@ class Ownership:
 
     def lost(self, m: Mapping, start: int, end: int) -> None:
         """Stale lines are dropped, and with them what the processor wrote there and no sync wrote back."""
-        if m.direction == DMA_BIDIRECTIONAL and m.dirty.any(start, end):
+        if m.dirty.any(start, end):
             lines = ["what the processor wrote was never synced for the device; syncing for the processor drops it"]
             stacks = {"access": m.dirty_stack, "synced": self.kernel.capture()}
             self.debug.own("write-lost-not-synced", m, lines, key=(m, "ownership"), stacks=stacks)
