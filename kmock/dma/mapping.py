@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from kmock.sanitizers.object import Allocation
 
 _FILE: Final = "kernel/dma/mapping.c"
+SIZEOF_IOVA: Final = 40
 _DMA_OPS: Final = 0x260
 """Where the kernel looks first in a struct device: its ``dma_ops``."""
 
@@ -117,6 +118,16 @@ class Dma:
             self.kernel.warn("dma-map-no-mask", f"{_FILE}:{line}", function, key=dev)
         return dev.dma_mask is not None
 
+    def made_to_fail(self) -> bool:
+        """Whether the test makes this mapping fail: by its memory for an address (alloc_iova_mem()), or by number.
+
+        Without an IOMMU there is no such memory, and only ``fail_nth`` and what sweeps with it choose mappings.
+        """
+        faults = self.kernel.faults
+        return faults.active and faults.should_fail_ex(
+            faults.attr("failslab"), SIZEOF_IOVA, spared=not self.kernel.config.iommu
+        )
+
     # -- mappings begin and end -------------------------------------------------------------------
 
     def begin(self, m: Mapping, bounce: int, owner: Allocation | None) -> None:
@@ -143,8 +154,8 @@ class Dma:
         """A mapping was ended by a call with ``direction`` and ``attrs``: its bytes are the driver's again."""
         if m.watched:
             if not attrs & DMA_ATTR_SKIP_CPU_SYNC:
-                self._refresh(m, 0, m.size, direction)
                 self._neighbours(m)
+                self._refresh(m, 0, m.size, direction)
             self.ownership.unmapped(m)
             self.ownership.end(m)
             if m.cached:
@@ -185,6 +196,7 @@ class Dma:
                     f"byte {at - start} of {m.owner.what} shares a cacheline with the buffer, and was written meanwhile"
                 ]
                 self.debug.own("dma-map-shared-cacheline", m, lines)
+                self.caches.spoil(at)
                 return
 
     # -- single, page -----------------------------------------------------------------------------
@@ -212,6 +224,8 @@ class Dma:
         if not self.has_mask(dev, 152, "dma_map_page_attrs"):
             return DMA_MAPPING_ERROR
         owner, bad = (None, True) if said else self.vet.buffer(dev, phys, size, p)
+        if self.made_to_fail():
+            return DMA_MAPPING_ERROR
         dma, bounce = self.ops.map(dev, phys, size, direction, attrs, said=bad)
         if dma != DMA_MAPPING_ERROR:
             m = Mapping(dev, SINGLE, dma, size, direction, (Piece(0, phys, size),), attrs)
@@ -299,6 +313,8 @@ class Dma:
             lines = [f"physical address {phys:#x} is RAM: map it with dma_map_single() or dma_map_page()"]
             headline = f"BUG: kmock: dma-resource-ram in {k.symbol(k.capture())}"
             k.report("dma-resource-ram", headline, lines=lines, key=("resource", phys))
+        if self.made_to_fail():
+            return DMA_MAPPING_ERROR
         dma = self.ops.map_resource(dev, phys, size, direction)
         if dma != DMA_MAPPING_ERROR:
             self.begin(Mapping(dev, RESOURCE, dma, size, direction, (Piece(0, phys, size),), attrs), -1, None)

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 _FILE: Final = "kernel/dma/mapping.c"
 
+Made = tuple[int, int, tuple[Piece, ...], int]
+"""A segment: the device's address, length, the memory behind it, and its bounce buffer, -1 for none."""
+
 
 class ScatterGather:
     """Lists of one machine that are mapped."""
@@ -37,8 +40,11 @@ class ScatterGather:
         self._ready(sgl, nents)
         listed = list(walk(k, sgl, nents))
         looked_at = [self._look(dev, sg) for sg in listed]
-        made = self._iommu(dev, listed, direction) if isinstance(dma.ops, IommuOps) else None
-        if made is None and not isinstance(dma.ops, IommuOps):
+        if dma.made_to_fail():
+            made = None
+        elif isinstance(dma.ops, IommuOps):
+            made = self._iommu(dma.ops, dev, listed, direction)
+        else:
             made = self._direct(dev, listed, looked_at, direction, attrs)
         if made is None:
             dma.failed_sg.add(dev)
@@ -52,7 +58,7 @@ class ScatterGather:
     def _begin(
         self,
         dev: device,
-        made: list[tuple[int, int, tuple[Piece, ...], int]],
+        made: list[Made],
         looked_at: list[tuple[Allocation | None, bool]],
         call: tuple[int, int, int],
     ) -> None:
@@ -89,10 +95,10 @@ class ScatterGather:
         looked_at: list[tuple[Allocation | None, bool]],
         direction: int,
         attrs: int,
-    ) -> list[tuple[int, int, tuple[Piece, ...], int]] | None:
+    ) -> list[Made] | None:
         # dma_direct_map_sg(): all or nothing
         ops = self.kernel.dma.ops
-        made: list[tuple[int, int, tuple[Piece, ...], int]] = []
+        made: list[Made] = []
         for sg, (_, bad) in zip(listed, looked_at, strict=True):
             sg.dma_address, bounce = ops.map(dev, sg.phys, sg.length, direction, attrs, said=bad)
             if sg.dma_address == DMA_MAPPING_ERROR:
@@ -104,11 +110,8 @@ class ScatterGather:
             made.append((sg.dma_address, sg.length, (Piece(0, sg.phys, sg.length),), bounce))
         return made
 
-    def _iommu(
-        self, dev: device, listed: list[scatterlist], direction: int
-    ) -> list[tuple[int, int, tuple[Piece, ...], int]] | None:
-        ops = self.kernel.dma.ops
-        assert isinstance(ops, IommuOps)
+    @staticmethod
+    def _iommu(ops: IommuOps, dev: device, listed: list[scatterlist], direction: int) -> list[Made] | None:
         segments = ops.map_sg(dev, [(sg.phys, sg.length) for sg in listed], direction)
         if segments is None:
             return None

@@ -239,3 +239,33 @@ class TestStaleBytes:
         with b.k.expect("write-lost-not-synced"):
             b.cpu()
         assert b.p[0:3] == bytes(3)
+
+
+def test_a_neighbour_in_the_line_spoils_what_the_device_wrote():
+    with kmock.boot(dma_coherent=False) as k:
+        dev = k.device("nic", dma_mask=DMA_BIT_MASK(64))
+        state = kzalloc(128, GFP_KERNEL)
+        handle = dma_map_single(dev, state + 16, 112, DMA_FROM_DEVICE)
+        assert dma_mapping_error(dev, handle) == 0
+        state[0] = 1
+        k.dma_write(dev, handle, b"frame")
+        with k.expect("dma-map-shared-cacheline"):
+            dma_unmap_single(dev, handle, 112, DMA_FROM_DEVICE)
+        assert state[16:21] == bytes(5)
+        kfree(state)
+
+
+def test_small_objects_of_their_own_share_nothing():
+    with kmock.boot(dma_coherent=False) as k:
+        dev = k.device("nic", dma_mask=DMA_BIT_MASK(64))
+        a, b = kzalloc(32, GFP_KERNEL), kzalloc(32, GFP_KERNEL)
+        handle = dma_map_single(dev, a, 32, DMA_FROM_DEVICE)
+        assert dma_mapping_error(dev, handle) == 0
+        k.dma_write(dev, handle, b"frame")
+        b[0] = 1
+        dma_unmap_single(dev, handle, 32, DMA_FROM_DEVICE)
+        assert a[0:5] == b"frame"
+        assert b[0] == 1
+        kfree(a)
+        kfree(b)
+    assert not k.reports
