@@ -95,7 +95,7 @@ class Dma:
         k = self.kernel
         if not dev:
             self._null_device()
-        if begins and dev.driver is None and dev in self.released:
+        if begins and dev.driver is None and self._gone(dev):
             stack = k.capture()
             lines = [f"{dev.name} has no driver any more"]
             headline = f"BUG: kmock: dma-after-release in {k.symbol(stack)}"
@@ -104,6 +104,13 @@ class Dma:
             self.masked.add(dev)
             lines = [f"the driver of {dev.name} never said what it can address: call dma_set_mask_and_coherent()"]
             k.report("dma-mask-unset", f"BUG: kmock: dma-mask-unset in {k.symbol(k.capture())}", lines=lines)
+
+    def _gone(self, dev: device) -> bool:
+        """Whether the device lost its driver, which ``kernel.device()`` gives it, or its last reference."""
+        k = self.kernel
+        if dev in self.released or (dev in k.devices.plugged and dev.bus is None):
+            return True
+        return dev.kobj.initialized(k) and not dev.kobj.count(k)
 
     def _null_device(self) -> NoReturn:
         self.kernel.die(
@@ -271,12 +278,14 @@ class Dma:
 
     def give_cpu(self, m: Mapping, start: int, n: int, direction: int) -> None:
         """Carry out a sync for the processor."""
+        m.synced = True
         if m.watched:
             self._refresh(m, start, n, direction)
             self.ownership.to_cpu(m, start, start + n)
 
     def give_device(self, m: Mapping, start: int, n: int, direction: int) -> None:
         """Carry out a sync for the device."""
+        m.synced = True
         if m.watched:
             if direction != DMA_FROM_DEVICE or m.cached:
                 self._flush(m, start, n)

@@ -39,6 +39,8 @@ class Ownership:
     def begin(self, m: Mapping) -> None:
         """A mapping begins: accesses to its pages are looked at from now on."""
         mem = self.kernel.mem
+        if not self.kernel.config.dma_debug:
+            return
         if not self.frames:
             mem.__class__ = WatchedMemory
             mem.quick = False
@@ -50,6 +52,8 @@ class Ownership:
 
     def end(self, m: Mapping) -> None:
         """A mapping ends."""
+        if not self.kernel.config.dma_debug:
+            return
         for number in _numbers(m):
             mappings = self.frames[number]
             mappings.remove(m)

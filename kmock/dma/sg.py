@@ -46,6 +46,7 @@ class ScatterGather:
             made = self._iommu(dma.ops, dev, listed, direction)
         else:
             made = self._direct(dev, listed, looked_at, direction, attrs)
+        first_of(sgl).failed = made is None
         if made is None:
             dma.failed_sg.add(dev)
             return -errno.EIO
@@ -139,10 +140,11 @@ class ScatterGather:
         k.dma.check_device(dev)
         call = object()
         total = 0
+        unknown = "dma-map-sg-zero-unchecked" if first_of(sgl).failed else ""
         for i, sg in enumerate(walk(k, sgl, nents)):
             if total and i >= total:
                 break
-            ref = Ref(dev, SG, sg.dma_address, sg.dma_length, direction, nents, sg.phys, attrs)
+            ref = Ref(dev, SG, sg.dma_address, sg.dma_length, direction, nents, sg.phys, attrs, unknown)
             found = k.dma.debug.exact(ref)
             if not i:
                 total = found.total if found is not None else 0

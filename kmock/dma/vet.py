@@ -58,6 +58,8 @@ class Vet:
 
     def not_linear(self, dev: Any, p: int, size: int) -> None:
         """``debug_dma_map_single()``: the address has no page."""
+        if self.kernel.dma.debug.disabled:
+            return
         text = f"device driver maps memory from invalid area [addr={int(p):016x}] [len={size}]"
         lines = []
         if isinstance(origin := getattr(p, "origin", None), FailedAllocation):
@@ -157,6 +159,8 @@ class Vet:
 
     def _own(self, kind: str, address: int, about: Allocation | None, lines: list[str], key: object) -> Report | None:
         k = self.kernel
+        if not k.config.dma_debug:
+            return None
         stacks = self._stacks(about)
         return k.report(
             kind,

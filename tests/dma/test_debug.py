@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 import kmock
+from kmock.linux.device import devres_release_all
 from kmock.linux.dma_mapping import (
+    DMA_ATTR_SKIP_CPU_SYNC,
     DMA_BIT_MASK,
     DMA_FROM_DEVICE,
     DMA_MAPPING_ERROR,
@@ -14,11 +16,13 @@ from kmock.linux.dma_mapping import (
     dma_free_coherent,
     dma_map_sg,
     dma_map_single,
+    dma_map_single_attrs,
     dma_mapping_error,
+    dma_sync_single_for_device,
     dma_unmap_sg,
     dma_unmap_single,
 )
-from kmock.linux.gfp import GFP_KERNEL
+from kmock.linux.gfp import GFP_KERNEL, free_page
 from kmock.linux.platform_device import platform_device_unregister, platform_driver, platform_driver_register
 from kmock.linux.scatterlist import scatterlist, sg_init_one
 from kmock.linux.slab import kfree, kzalloc
@@ -161,3 +165,68 @@ class TestFaults:
         k.faults.clear()
         dma_unmap_single(dev, handle, 256, DMA_TO_DEVICE)
         kfree(p)
+
+
+def test_a_machine_without_detectors_says_nothing():
+    with kmock.boot("nodebug") as k:
+        dev = k.device("nic", dma_mask=DMA_BIT_MASK(32))
+        p, handle = mapped(dev, direction=DMA_FROM_DEVICE)
+        p[0] = 1
+        k.dma_write(dev, handle + 200, b"beyond" * 20)
+        kfree(p)
+        vaddr, _ = dma_alloc_coherent(dev, 4096, GFP_KERNEL)
+        assert vaddr
+    assert not [r for r in k.reports if r.kind.startswith("dma-map") or "free" in r.kind]
+
+
+class TestWhatIsLikeIt:
+    def test_coherent_memory_has_one_way_back(self, k):
+        dev = k.device("nic", dma_mask=DMA_BIT_MASK(32))
+        vaddr, _ = dma_alloc_coherent(dev, 4096, GFP_KERNEL)
+        with k.expect("kfree-of-coherent"):
+            free_page(vaddr)
+        k.shutdown()
+        assert not k.reports.unexpected
+
+    def test_a_list_that_failed_has_nothing_to_unmap(self, k):
+        dev = k.device("nic", dma_mask=DMA_BIT_MASK(24))
+        p = kzalloc(256, GFP_KERNEL)
+        sg = scatterlist()
+        sg_init_one(sg, p, 256)
+        with k.expect("dma-map-beyond-mask"):
+            assert dma_map_sg(dev, sg, 1, DMA_TO_DEVICE) == 0
+        with k.expect("dma-map-sg-zero-unchecked"):
+            dma_unmap_sg(dev, sg, 1, DMA_TO_DEVICE)
+        kfree(p)
+
+    def test_a_device_that_is_gone_is_no_device(self, k):
+        dev = k.device("nic", dma_mask=DMA_BIT_MASK(32))
+        devres_release_all(dev)
+        p = kzalloc(256, GFP_KERNEL)
+        with k.expect("dma-after-release"):
+            handle = dma_map_single(dev, p, 256, DMA_TO_DEVICE)
+        dma_mapping_error(dev, handle)
+        dma_unmap_single(dev, handle, 256, DMA_TO_DEVICE)
+        kfree(p)
+
+    def test_an_unmap_must_not_sync_what_the_driver_never_did(self, k):
+        dev = k.device("nic", dma_mask=DMA_BIT_MASK(32))
+        p = kzalloc(256, GFP_KERNEL)
+        for synced in (True, False):
+            handle = dma_map_single_attrs(dev, p, 256, DMA_TO_DEVICE, DMA_ATTR_SKIP_CPU_SYNC)
+            dma_mapping_error(dev, handle)
+            if synced:
+                dma_sync_single_for_device(dev, handle, 256, DMA_TO_DEVICE)
+                dma_unmap_single(dev, handle, 256, DMA_TO_DEVICE)
+            else:
+                with k.expect("dma-unmap-attrs"):
+                    dma_unmap_single(dev, handle, 256, DMA_TO_DEVICE)
+        kfree(p)
+
+    def test_coherent_memory_that_was_freed_is_not_the_devices_any_more(self, k):
+        dev = k.device("nic", dma_mask=DMA_BIT_MASK(32))
+        vaddr, dma = dma_alloc_coherent(dev, 4096, GFP_KERNEL)
+        dma_free_coherent(dev, 4096, vaddr, dma)
+        with k.expect("dma-device-after-unmap") as found:
+            k.dma_write(dev, dma, b"late")
+        assert {"mapped", "unmapped"} <= found[0].stacks.keys()
