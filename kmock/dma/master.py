@@ -212,6 +212,8 @@ class Master:
             if m.unmapped:
                 stacks["unmapped"] = m.unmapped
         fault = self._fault(dev, addr, n, write=write)
+        if fault is None and not k.config.dma_debug:
+            return
         headline = f"BUG: kmock: {kind} in {k.symbol(stacks['access'])}"
         if fault is not None:
             code, reason = fault.reason

@@ -41,7 +41,7 @@ REMEMBERED: Final = 4096
 """Ended mappings that are kept for what comes too late."""
 _CACHELINE: Final = 6
 _PERFECT: Final = 4
-# Attributes that the call which ends a mapping may leave out, or add.
+# Attributes that the call which ends a mapping may leave out, or add. That it syncs what nobody synced before may not be.
 _FREE_ATTRS: Final = DMA_ATTR_SKIP_CPU_SYNC | DMA_ATTR_NO_WARN
 _FILE: Final = "kernel/dma/debug.c"
 
@@ -205,7 +205,8 @@ class DmaDebug:
         if not self.disabled:
             for kind, line, text, lines in self._unmap_errors(m, ref):
                 self.complain(kind, line, "check_unmap", ref.dev, text, m, lines, key=(call or m, kind))
-        if (m.attrs ^ ref.attrs) & ~_FREE_ATTRS:
+        skipped = m.attrs & ~ref.attrs & DMA_ATTR_SKIP_CPU_SYNC and not m.synced
+        if skipped or (m.attrs ^ ref.attrs) & ~_FREE_ATTRS:
             self.own("dma-unmap-attrs", m, [f"mapped with attributes {m.attrs:#x}, unmapped with {ref.attrs:#x}"])
         self.remove(m)
         return m
@@ -213,7 +214,14 @@ class DmaDebug:
     def _unknown(self, ref: Ref, call: object) -> None:
         if ref.dma == DMA_MAPPING_ERROR:
             text = "device driver tries to free an invalid DMA memory address"
-            self.complain("dma-unmap-error", 970, "check_unmap", ref.dev, text, key=(call, "error") if call else None)
+            self.complain(
+                ref.unknown or "dma-unmap-error",
+                970,
+                "check_unmap",
+                ref.dev,
+                text,
+                key=(call, "error") if call else None,
+            )
             return
         text = (
             "device driver tries to free DMA memory it has not allocated "
@@ -330,6 +338,8 @@ class DmaDebug:
             self._report_left(dev, mappings)
 
     def _report_left(self, dev: Any, left: list[Mapping]) -> None:
+        if not self.kernel.config.dma_debug:
+            return
         left = [m for m in left if not self._explained(m)]
         for kind, group in (
             ("dma-coherent-leak", [m for m in left if m.type == COHERENT]),
@@ -411,6 +421,8 @@ class DmaDebug:
     ) -> Report | None:
         """Report what no kernel notices, about mapping ``m``; ``stacks`` may give another place than here."""
         k = self.kernel
+        if not k.config.dma_debug:
+            return None
         stacks = {"access": k.capture(), **(stacks or {}), "mapped": m.stack}
         if m.unmapped:
             stacks["unmapped"] = m.unmapped
