@@ -7,7 +7,6 @@ has to do so in all three. Numbers that these functions name are looked at befor
 
 from __future__ import annotations
 
-import inspect
 import types
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,6 +26,7 @@ Place = tuple[int, object]
 """The ``id()`` of what holds a number, and its name there."""
 
 _EMPTY: Final = types.CellType()
+_NO_HOLDERS: Final = (type, types.FunctionType, types.ModuleType, types.MethodType, str, bytes)
 MANY: Final = 32
 """More functions than a handler is made of, more elements than anybody counts areas in."""
 
@@ -154,19 +154,22 @@ class Numbers:
 
     def of(self, vma: vm_area_struct) -> dict[Place, int]:
         """Return the numbers as they are now."""
-        roots: list[Any] = [vma.vm_private_data, getattr(vma.vm_file, "private_data", None)]
+        self._inside(vma.vm_private_data, 2)
+        self._inside(getattr(vma.vm_file, "private_data", None), 2)
         for function in self._functions:
             for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
                 if cell != _EMPTY:
-                    self._number(cell, name, cell.cell_contents)
-                    roots.append(cell.cell_contents)
+                    self._member(cell, name, cell.cell_contents, 3)
             scope = function.__globals__
             for name in sorted(self.names & scope.keys()):
-                self._number(scope, name, scope[name])
-                roots.append(scope[name])
-        for root in roots:
-            self._inside(root, 2)
+                self._member(scope, name, scope[name], 3)
         return self.found
+
+    def _member(self, holder: Any, name: object, value: Any, depth: int) -> None:
+        if isinstance(value, int | atomic_t) and not isinstance(value, Ptr):
+            self._number(holder, name, value)
+        elif depth > 1 and value is not None and not isinstance(value, _NO_HOLDERS):
+            self._inside(value, depth - 1)
 
     def _number(self, holder: Any, name: object, value: object) -> None:
         if isinstance(value, atomic_t):
@@ -180,16 +183,14 @@ class Numbers:
             self._in_memory(holder)
             return
         for name, value in self._members(holder):
-            self._number(holder, name, value)
-            if depth > 1 and not isinstance(value, int):
-                self._inside(value, depth - 1)
+            self._member(holder, name, value, depth)
 
     def _members(self, holder: Any) -> Iterable[tuple[object, Any]]:
         if isinstance(holder, dict):
             return holder.items() if len(holder) <= MANY else ()
         if isinstance(holder, list):
             return enumerate(holder) if len(holder) <= MANY else ()
-        if isinstance(holder, type) or type(holder).__module__.partition(".")[0] in ("builtins", "kmock"):
+        if type(holder).__module__.partition(".")[0] in ("builtins", "kmock"):
             return ()
         return ((name, _attribute(holder, name)) for name in self.names)
 
@@ -217,8 +218,14 @@ class Numbers:
 
 def _attribute(holder: Any, name: str) -> Any:
     """Return an attribute without running any code of its class."""
-    found = inspect.getattr_static(holder, name, None)
     try:
-        return found.__get__(holder) if inspect.ismemberdescriptor(found) else found
+        own = object.__getattribute__(holder, "__dict__")
+        if name in own:
+            return own[name]
     except AttributeError:
-        return None  # a slot that nothing is in
+        pass  # it has slots only
+    for cls in type(holder).__mro__:
+        found = cls.__dict__.get(name)
+        if found is not None:
+            return found.__get__(holder) if isinstance(found, types.MemberDescriptorType) else found
+    return None
