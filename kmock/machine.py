@@ -445,7 +445,7 @@ class Kernel(Panic):
             preempt_count=cpu.preempt_count,
             irqs_off=cpu.irqs_off,
             rcu_depth=task.rcu_depth,
-            locks=tuple(str(lock) for lock in task.held),
+            locks=tuple(str(held) for held in task.held if held.lock.WAIT),
             time=self.clock.now,
             where=(
                 "nmi"
