@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from kmock.mm.vmalloc import Vmalloc
     from kmock.mm.zones import Zone
     from kmock.sanitizers.census import Census
+    from kmock.sanitizers.guarded_fields import GuardedFields
     from kmock.sanitizers.kmemleak import Kmemleak
     from kmock.sanitizers.kmsan import Kmsan
     from kmock.sanitizers.leftovers import Leftovers
@@ -161,6 +162,8 @@ class Kernel(Panic):
     """What has to be as it was when the test ends."""
     lockdep: Subsystem[Lockdep] = Subsystem("sanitizers.lockdep:Lockdep")
     """Misuse of locks."""
+    guarded_fields: Subsystem[GuardedFields] = Subsystem("sanitizers.guarded_fields:GuardedFields")
+    """Members of structs that are touched without their lock."""
     rcu: Subsystem[Rcu] = Subsystem("kernel.rcu:Rcu")
     """Grace periods."""
     irqs: Subsystem[Irqs] = Subsystem("kernel.irq:Irqs")

@@ -35,6 +35,7 @@ PROVIDERS: tuple[tuple[str, str, str], ...] = (
     ("/proc/io", "kmock.fs.proc", "attach_resources"),
     ("/sys/module/", "kmock.fs.devices", "attach_sysfs"),
     ("/proc/vmallocinfo", "kmock.mm.vmallocinfo", "attach"),
+    ("/proc/lockdep", "kmock.sanitizers.lockdep_proc", "attach"),
     ("/proc/sys/vm/", "kmock.fs.proc", "attach_sysctl"),
     ("/sys/kernel/debug/kmemleak", "kmock.sanitizers.kmemleak", "attach"),
 )

@@ -126,6 +126,8 @@ class Lock(PerKernel[LockState]):
     """Kind of report for using one that nobody initialised."""
     ON_STACK: bool = False
     """Whether it was initialised as a local variable: then its class has a key of its own."""
+    PROTECTS: ClassVar[bool] = False
+    """Whether it is there to protect what lies beside it."""
     RAW: ClassVar[bool] = False
     """Whether it spins even on PREEMPT_RT."""
 

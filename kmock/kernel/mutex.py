@@ -23,6 +23,7 @@ class mutex(Lock):
     __slots__ = ()
     C_SIZE: ClassVar[int] = 32
     WORD: ClassVar[str] = "mutex"
+    PROTECTS: ClassVar[bool] = True
     WAIT: ClassVar[int] = 3
 
 

@@ -27,6 +27,7 @@ class rw_semaphore(Lock):
     __slots__ = ()
     C_SIZE: ClassVar[int] = 40
     WORD: ClassVar[str] = "rwsem"
+    PROTECTS: ClassVar[bool] = True
     WAIT: ClassVar[int] = 3
 
 

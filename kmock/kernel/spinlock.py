@@ -37,6 +37,7 @@ class spinlock_t(Lock):
     __slots__ = ()
     C_SIZE: ClassVar[int] = 4
     WORD: ClassVar[str] = "spinlock"
+    PROTECTS: ClassVar[bool] = True
 
 
 class raw_spinlock_t(Lock):
@@ -45,6 +46,7 @@ class raw_spinlock_t(Lock):
     __slots__ = ()
     C_SIZE: ClassVar[int] = 4
     WORD: ClassVar[str] = "raw spinlock"
+    PROTECTS: ClassVar[bool] = True
     RAW: ClassVar[bool] = True
 
 
@@ -54,6 +56,7 @@ class rwlock_t(Lock):
     __slots__ = ()
     C_SIZE: ClassVar[int] = 8
     WORD: ClassVar[str] = "rwlock"
+    PROTECTS: ClassVar[bool] = True
 
 
 # -- taking -----------------------------------------------------------------------------------------------

@@ -75,6 +75,10 @@ class Lockdep(LockMisuse):
             cls.unseen = getattr(lock, "unseen", False)
         return cls
 
+    def number(self, cls: LockClass) -> int:
+        """Which class it is, counted in the order in which they were first used."""
+        return list(self.classes.values()).index(cls)
+
     def _check_static(self, lock: Lock) -> None:
         """``assign_lock_key()``: what makes the class of a lock that was just defined is its address, which has to last."""
         mem = self.kernel.mem
