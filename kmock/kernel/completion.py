@@ -81,7 +81,7 @@ def _sleep(k: Kernel, x: completion, mine: LockState, task: Task, state: int, ti
     mine.waiters.append(task)
     try:
         while not mine.count and timeout:
-            if task.signal and state != TASK_UNINTERRUPTIBLE:
+            if task.signal_ends(state):
                 return -_ERESTARTSYS
             task.state = state
             timeout = k.sched.schedule_timeout(

@@ -199,16 +199,16 @@ class Held:
         self.irqs_off = cpu.irqs_off
         """Whether interrupts were off before it was taken."""
         self.flags: int | None = None
-        """What ``spin_lock_irqsave`` returned."""
+        """What the call returned that took it: saved flags, or the index of an SRCU section."""
         self.phase = k.phase
         self.stack: Stack = capture(3, _DEPTH)
 
     def let_go(self, k: Kernel) -> None:
         """The task does not hold the lock any more; it need not be the one that was taken last."""
         locks = self.task.held
-        if locks[-1] is self:
+        if locks and locks[-1] is self:
             locks.pop()
-        else:
+        elif self in locks:
             at = locks.index(self)
             del locks[at]
             k.lockdep.rehold(locks, at)
@@ -219,6 +219,11 @@ class Held:
     def trylock(self) -> bool:
         """Whether it was only tried for, and so waited for nobody."""
         return "try" in self.how
+
+    @property
+    def is_map(self) -> bool:
+        """Whether it is no lock, but something that lockdep looks at as one."""
+        return isinstance(self.lock, lockdep_map)
 
     @property
     def place(self) -> str:

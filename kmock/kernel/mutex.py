@@ -93,7 +93,7 @@ def _wait(k: Kernel, lock: mutex, mine: LockState, state: int) -> bool:
     mine.waiters.append(task)
     try:
         while mine.owner is not None:
-            if task.signal and state != TASK_UNINTERRUPTIBLE:
+            if task.signal_ends(state):
                 return True
             task.state = state
             k.sched.schedule(Wait(f"for mutex {k.lockdep.name(lock)}", lock))

@@ -99,7 +99,7 @@ def _wait(k: Kernel, sem: rw_semaphore, mine: LockState, state: int, *, read: bo
     mine.waiters.append(entry)
     try:
         while not _my_turn(mine, entry):
-            if task.signal and state != TASK_UNINTERRUPTIBLE:
+            if task.signal_ends(state):
                 return True
             task.state = state
             k.sched.schedule(Wait(f"for rwsem {k.lockdep.name(sem)}", sem))

@@ -64,7 +64,7 @@ def _wait(k: Kernel, sem: semaphore, mine: LockState, state: int, timeout: int) 
     mine.waiters.append(waiter)
     try:
         while not waiter.up:
-            if task.signal and state != TASK_UNINTERRUPTIBLE:
+            if task.signal_ends(state):
                 return -_EINTR
             if timeout <= 0:
                 return -_ETIME

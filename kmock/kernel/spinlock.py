@@ -283,7 +283,7 @@ def _drop(k: Kernel, lock: Lock) -> Held | None:
 def release_of(how: str) -> str:
     """Return the call that undoes ``how``: ``spin_unlock_irqrestore`` for ``spin_lock_irqsave``."""
     plain = how.replace("try", "").replace("_nested", "").replace("_nest_lock", "")
-    return plain.replace("_lock", "_unlock").replace("irqsave", "irqrestore")
+    return plain.replace("lock", "unlock", 1).replace("irqsave", "irqrestore")
 
 
 def _mismatch(held: Held, how: str) -> str:

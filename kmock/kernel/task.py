@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from signal import SIGKILL
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
@@ -119,6 +120,12 @@ class Task:
             self.non_block &= ~self.NOT_RUNNING
         else:
             self.non_block |= self.NOT_RUNNING
+
+    def signal_ends(self, state: int) -> bool:
+        """``signal_pending_state()``: whether a signal waits that ends a sleep in ``state``."""
+        if not self.signal:
+            return False
+        return bool(state & TASK_INTERRUPTIBLE) or (bool(state & TASK_WAKEKILL) and self.signal == SIGKILL)
 
     def __repr__(self) -> str:
         return f"{self.comm}/{self.pid}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from kmock.kernel.hang import Wait
 from kmock.kernel.held import Lock
-from kmock.kernel.task import TASK_INTERRUPTIBLE, TASK_NORMAL, TASK_RUNNING, TASK_UNINTERRUPTIBLE
+from kmock.kernel.task import TASK_NORMAL, TASK_RUNNING, TASK_UNINTERRUPTIBLE
 from kmock.kernel.time import MAX_SCHEDULE_TIMEOUT
 from kmock.stack import capture, user_frames
 
@@ -129,7 +129,7 @@ def wait_event(
             prepare(k, head, entry, state, exclusive=exclusive)
             if holds(condition):
                 return timeout or 1
-            if task.signal and state & TASK_INTERRUPTIBLE:
+            if task.signal_ends(state):
                 return -_ERESTARTSYS
             if not timeout:
                 return 0

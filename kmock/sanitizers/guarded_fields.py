@@ -103,7 +103,7 @@ class GuardedFields:
     def _excused(self) -> bool:
         """Another lock, or RCU, may be what protects the access."""
         task = self.kernel.cpu.task
-        return bool(task.rcu_depth) or any(held.lock.WAIT for held in task.held)
+        return bool(task.rcu_depth) or any(not held.is_map for held in task.held)
 
     def _report(self, view: Struct, field: GuardedField, stack: Stack, why: str, *, write: bool) -> None:
         k = self.kernel

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kmock.sanitizers.atomic_sleep import LONG_NSECS
 from kmock.sanitizers.lock_class import definition_site
 from kmock.sanitizers.lock_text import LockText
 from kmock.stack import result_dropped, user_frames
@@ -19,10 +20,6 @@ if TYPE_CHECKING:
     from kmock.report import Report
     from kmock.sanitizers.object import Allocation
     from kmock.stack import Stack
-
-
-LONG_NSECS = 1_000_000
-"""How long a spin lock may be held: a millisecond, which is what mdelay() begins with."""
 
 
 class LockMisuse(LockText):
@@ -66,8 +63,8 @@ class LockMisuse(LockText):
 
     def out_of_order(self, held: Held, later: Sequence[Held]) -> None:
         """Lint: a lock is released while one that was taken inside it is still held."""
-        inner = next((one for one in later if one.lock.WAIT), None)
-        if inner is None or not held.lock.WAIT:
+        inner = next((one for one in later if not one.is_map), None)
+        if inner is None or held.is_map:
             return
         k = self.kernel
         stack = k.capture()

@@ -71,7 +71,7 @@ def circular(dep: LockText, lock: Lock, chain: Chain, held: Held, way: Step) -> 
     if any(step.cls.unseen for step in path):
         headline, lines = _own(dep, kind, headline, lines)
     stacks = {"access": stack, "taken": held.stack} | _edges(path)
-    about = dep.info(lock if lock.WAIT else held.lock)
+    about = dep.info(held.lock if not lock.WAIT else lock)
     report = k.report(kind, headline, lines=lines, stacks=stacks, key=("circular", target, source), object=about)
     if report is not None and kind != "lock-order-inversion":
         # Who reclaims, or runs a callback, may be the one that holds the lock.

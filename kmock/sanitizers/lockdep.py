@@ -263,7 +263,7 @@ class Lockdep(LockMisuse):
             return True
         # Inside reclaim or a callback, that these need the lock is the mistake.
         since = held[held.index(again) + 1 :]
-        if all(one.lock.WAIT for one in since) or self._add_edges(lock, chain, held):
+        if not any(one.is_map for one in since) or self._add_edges(lock, chain, held):
             kind = "lock-recursive" if again.lock is lock else "lock-nested-unannotated"
             lock_order.recursive(self, lock.cycle_kind(again.how) or kind, lock, cls, again)
         return False

@@ -40,7 +40,10 @@ from kmock.linux.list import (
     list_next_entry,
     list_prev_entry,
     list_replace,
+    list_replace_init,
+    list_splice,
     list_splice_init,
+    list_splice_tail,
     list_splice_tail_init,
 )
 from kmock.linux.slab import kfree, kmalloc, kzalloc
@@ -128,6 +131,9 @@ class TestLists:
         INIT_LIST_HEAD(c.node)
         list_replace(b.node, c.node)
         assert [e.value for e in list_for_each_entry(two, make.type, "node")] == [3, 1]
+        list_replace_init(a.node, b.node)
+        assert [e.value for e in list_for_each_entry(two, make.type, "node")] == [3, 2]
+        assert list_empty(a.node)
 
     def test_splicing(self, make):
         one, two = LIST_HEAD(), LIST_HEAD()
@@ -140,6 +146,17 @@ class TestLists:
         assert list_empty(two)
         list_splice_tail_init(one, two)
         assert [e.value for e in list_for_each_entry(two, make.type, "node")] == [3, 4, 1, 2]
+
+    @pytest.mark.parametrize(("splice", "expected"), [(list_splice, [3, 1, 2]), (list_splice_tail, [1, 2, 3])])
+    def test_splicing_leaves_the_other_head_alone(self, make, splice, expected):
+        one, two = LIST_HEAD(), LIST_HEAD()
+        for n in (1, 2):
+            list_add_tail(make(n).node, one)
+        only = make(3)
+        list_add_tail(only.node, two)
+        splice(two, one)
+        assert [e.value for e in list_for_each_entry(one, make.type, "node")] == expected
+        assert not list_empty(two)
 
     def test_an_empty_list_has_no_first(self, make):
         head = LIST_HEAD()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kmock.kernel.task import TASK_INTERRUPTIBLE
+from kmock.kernel.task import TASK_INTERRUPTIBLE, TASK_WAKEKILL
 from kmock.linux._api import api
 from kmock.linux._header import header_getattr
 from kmock.linux.sched import SIGKILL, fatal_signal_pending, signal_pending, task_of
@@ -21,10 +21,10 @@ SIGTERM = 15
 
 @api(since="1.0")
 def send_sig(k: Kernel, sig: int, p: Task | Current, priv: int) -> int:
-    """Send signal ``sig`` to task ``p``, which wakes from an interruptible sleep."""
+    """Send signal ``sig`` to task ``p``: it wakes from an interruptible sleep, and by SIGKILL from a killable one."""
     task = task_of(p)
     task.signal = sig
-    k.sched.wake(task, TASK_INTERRUPTIBLE)
+    k.sched.wake(task, TASK_INTERRUPTIBLE | TASK_WAKEKILL if sig == SIGKILL else TASK_INTERRUPTIBLE)
     return 0
 
 
