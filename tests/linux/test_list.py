@@ -158,6 +158,28 @@ class TestLists:
         assert [e.value for e in list_for_each_entry(one, make.type, "node")] == expected
         assert not list_empty(two)
 
+    def test_a_walk_that_never_comes_back_ends_at_once(self, make):
+        head = LIST_HEAD()
+        entries = [make(n) for n in range(3)]
+        for entry in entries:
+            list_add_tail(entry.node, head)
+        entries[2].node.next = entries[1].node
+        k = kmock.current.current.get()
+        with k.expect("list-corruption"), pytest.raises(kmock.Deadlock):
+            for _ in list_for_each_entry(head, make.type, "node"):
+                pass
+
+    def test_a_queue_that_is_rotated_while_it_is_walked_comes_to_its_end(self, make):
+        head, turns = LIST_HEAD(), 0
+        entries = [make(n) for n in range(5)]
+        for entry in entries:
+            list_add_tail(entry.node, head)
+        for entry in list_for_each_entry_safe(head, make.type, "node"):
+            turns += 1
+            if turns < 200:
+                list_move_tail(entry.node, head)
+        assert turns >= 200
+
     def test_an_empty_list_has_no_first(self, make):
         head = LIST_HEAD()
         assert list_first_entry_or_null(head, make.type, "node") == NULL
