@@ -63,7 +63,7 @@ class Running:
         self._kernel = k
         self._held: list[Held] = []
         for one in maps:
-            chain = k.lockdep.enter(one)
+            chain = k.lockdep.enter(one, runs=True)
             if chain is not None:
                 held = Held(k, one, read=False, how=how, chain=chain)
                 held.task.held.append(held)

@@ -155,7 +155,7 @@ def bad_irq_dependency(dep: LockText, lock: Lock, held: Held, safe: Step, unsafe
     wanted = unsafe.path()[0].cls
     stack = k.capture()
     k.report(
-        "lock-irq-inversion",
+        lock.cycle_kind("") or "lock-irq-inversion",
         f"WARNING: {irq}-safe -> {irq}-unsafe lock order detected",
         lines=[
             "-----------------------------------------------------",

@@ -158,23 +158,29 @@ class Lockdep(LockMisuse):
             chain.checked = self._validate(lock, chain, held, nest)
         return chain
 
-    def might_take(self, lock: Lock, *, read: int = 0, subclass: int = 0) -> None:
-        """``might_lock()``: look at it as if it were taken, and released at once."""
+    def might_take(self, lock: Lock, *, read: int = 0, subclass: int = 0, irqs_off: bool = False) -> None:
+        """``might_lock()``: look at it as if it were taken, and released at once; with ``irqs_off`` interrupts were off."""
         k = self.kernel
-        if k.config.lockdep and not k.current.lockdep_off:
-            self.acquire(lock, lock.of(k), read=read, trylock=False, subclass=subclass)
+        if not k.config.lockdep or k.current.lockdep_off:
+            return
+        cpu = k.cpu
+        before, cpu.irqs_off = cpu.irqs_off, cpu.irqs_off or irqs_off
+        self.acquire(lock, lock.of(k), read=read, trylock=False, subclass=subclass)
+        cpu.irqs_off = before
 
-    def enter(self, callback: Lock) -> Chain | None:
-        """Look at the map of a callback that begins, or that the task is to wait for the end of.
+    def enter(self, callback: Lock, *, runs: bool = False) -> Chain | None:
+        """Look at the map of a callback that begins to run, or that the task is to wait for the end of.
 
-        Return the chain that is held then, None where nobody looks. No lock is taken, so it does not count in which
-        context that is.
+        Return the chain that is held then, None where nobody looks. In which context that is counts where Linux has
+        such a map, and the callback runs: whoever interrupts it may come to wait for it.
         """
         k = self.kernel
         cpu = k.cpu
         held = cpu.task.held
         if not k.config.lockdep or cpu.task.lockdep_off:
             return None
+        if runs and not self.class_of(callback).unseen:
+            return self.acquire(callback, callback.of(k), read=0, trylock=False)
         context = _context(cpu.preempt_count)
         chain = self._chain(held, len(held), context).then(self.class_of(callback), 0)
         if not chain.checked:

@@ -59,6 +59,15 @@ from kmock.linux.rwsem import (
     up_read,
     up_write,
 )
+from kmock.linux.seqlock import (
+    DEFINE_SEQLOCK,
+    read_seqbegin,
+    read_seqretry,
+    write_seqlock,
+    write_seqlock_irqsave,
+    write_sequnlock,
+    write_sequnlock_irqrestore,
+)
 from kmock.linux.shrinker import register_shrinker, shrinker, unregister_shrinker
 from kmock.linux.slab import GFP_KERNEL, kfree, kmalloc
 from kmock.linux.spinlock import (
@@ -467,6 +476,25 @@ class TestInterrupts:
         spin_unlock_irqrestore(lock, flags)
 
 
+class TestSequenceCounters:
+    def test_a_reader_that_may_interrupt_the_writer(self, k):
+        time = DEFINE_SEQLOCK("time")
+        with k.hardirq():
+            assert not read_seqretry(time, read_seqbegin(time))
+        with k.expect("lock-irq-unsafe") as found:
+            write_seqlock(time)
+        write_sequnlock(time)
+        assert "inconsistent {IN-HARDIRQ-R} -> {HARDIRQ-ON-W} usage." in found[0].lines
+
+    def test_a_writer_that_can_not_be_interrupted(self, k):
+        time = DEFINE_SEQLOCK("time")
+        with k.hardirq():
+            assert not read_seqretry(time, read_seqbegin(time))
+        flags = write_seqlock_irqsave(time)
+        write_sequnlock_irqrestore(time, flags)
+        assert not read_seqretry(time, read_seqbegin(time))
+
+
 class TestReclaim:
     def test_by_way_of_another_lock(self, k):
         outer, inner = mutexes("outer", "inner")
@@ -502,6 +530,17 @@ class TestCallbacks:
         mod_timer(timer, jiffies() + 1)
         with k.expect(CANCEL):
             k.advance(1)
+
+    def test_a_timer_that_an_interrupt_may_hold_up(self, k):
+        lock = DEFINE_SPINLOCK("lock")
+        timer = DEFINE_TIMER("timer", lambda timer: None)
+        mod_timer(timer, jiffies() + 1)
+        k.advance(1)
+        with k.hardirq():
+            nest(lock, way=spinning)
+        with k.expect(CANCEL) as found, irqs_off(lock):
+            del_timer_sync(timer)
+        assert found[0].headline == "WARNING: HARDIRQ-safe -> HARDIRQ-unsafe lock order detected"
 
     def test_a_high_resolution_timer(self, k):
         lock, timer = DEFINE_SPINLOCK("lock"), hrtimer()
