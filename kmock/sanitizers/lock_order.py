@@ -14,7 +14,6 @@ from kmock.sanitizers.lock_text import trace
 if TYPE_CHECKING:
     from kmock.kernel.held import Held, Lock
     from kmock.machine import Kernel
-    from kmock.report import Report
     from kmock.sanitizers.lock_chain import Chain
     from kmock.sanitizers.lock_class import LockClass
     from kmock.sanitizers.lock_graph import Step
@@ -113,12 +112,14 @@ def recursive(dep: LockText, kind: str, lock: Lock, cls: LockClass, held: Held) 
     )
 
 
-def inconsistent(dep: LockText, lock: Lock, cls: LockClass, new: int, old: int) -> Report | None:
+def inconsistent(dep: LockText, lock: Lock, cls: LockClass, new: int, old: int) -> None:
     """``print_usage_bug()``: the class was used in a context that clashes with this one."""
     k = dep.kernel
     soft = bool(lock_usage.writers(new) & (lock_usage.IN_SOFTIRQ | lock_usage.ON_SOFTIRQ))
     name = cls.name
-    return k.report(
+    if dep.told(("inconsistent", cls, soft), cls.marks[new]):
+        return
+    k.report(
         "lock-softirq-unsafe" if soft else "lock-irq-unsafe",
         "WARNING: inconsistent lock state",
         lines=[

@@ -165,8 +165,10 @@ class Lockdep(LockMisuse):
             return
         cpu = k.cpu
         before, cpu.irqs_off = cpu.irqs_off, cpu.irqs_off or irqs_off
-        self.acquire(lock, lock.of(k), read=read, trylock=False, subclass=subclass)
-        cpu.irqs_off = before
+        try:
+            self.acquire(lock, lock.of(k), read=read, trylock=False, subclass=subclass)
+        finally:
+            cpu.irqs_off = before
 
     def enter(self, callback: Lock, *, runs: bool = False) -> Chain | None:
         """Look at the map of a callback that begins to run, or that the task is to wait for the end of.
@@ -251,8 +253,11 @@ class Lockdep(LockMisuse):
         direction = lock_graph.FORWARDS if bit & ALL_IN else lock_graph.BACKWARDS
         if not getattr(about, direction.side):
             return None
-        weak = not bit & WRITE
-        return lock_graph.find(about, direction, lambda step: bool(_counts(step) & against * 0x11), weak=weak)
+
+        def clashes(step: Step) -> bool:
+            return step.before is not None and bool(_counts(step) & (against | against << READ))
+
+        return lock_graph.find(about, direction, clashes, weak=not bit & WRITE)
 
     def _validate(self, lock: Lock, chain: Chain, held: Sequence[Held], nest: Lock | None) -> bool:
         """``validate_chain()``: whether the last lock of a new chain may be taken inside the others."""

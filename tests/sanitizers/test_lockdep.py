@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import pytest
 
 import kmock
-from kmock.errors import Deadlock
+from kmock.errors import Deadlock, Misuse
 from kmock.linux.hrtimer import (
     CLOCK_MONOTONIC,
     HRTIMER_MODE_REL,
@@ -465,6 +465,24 @@ class TestInterrupts:
             local_irq_enable()
         spin_unlock(lock)
         assert "inconsistent {IN-HARDIRQ-W} -> {HARDIRQ-ON-W} usage." in found[0].lines
+
+    def test_one_place_is_told_of_once(self, k):
+        lock = DEFINE_SPINLOCK("lock")
+        with k.hardirq():
+            nest(lock, way=spinning)
+        with k.expect("lock-irq-unsafe", count=1) as found:
+            for _ in range(50):
+                nest(lock, way=spinning)
+        assert len(found[0].followed_by) < 3
+
+    def test_where_a_finding_raises_nothing_stays_changed(self):
+        lock = DEFINE_SEQLOCK("time")
+        with kmock.boot(raise_reports=True) as k:
+            write_seqlock(lock)
+            write_sequnlock(lock)
+            with pytest.raises(Misuse), k.softirq():
+                read_seqbegin(lock)
+            assert not k.cpu.irqs_off
 
     def test_one_mistake_is_told_of_once(self, k):
         lock = DEFINE_SPINLOCK("lock")
