@@ -138,7 +138,7 @@ class TestGenerations:
         assert n == 2
         put(pages)
 
-    def test_another_process(self, k, u, mm):
+    def test_another_process(self, k, p):
         other = k.user()
         there = other.buffer(b"theirs")
         mmap_read_lock(other.mm)
