@@ -43,7 +43,7 @@ def circular(dep: LockText, lock: Lock, chain: Chain, held: Held, way: Step) -> 
         for depth in range(len(path) - 1, -1, -1)
         for line in (f"-> #{depth} {dep.describe_class(path[depth].cls)}:", *trace(_taken(path[depth], stack), 7))
     ]
-    whys = [held.lock.cycle_kind(held.how), *(step.edge.why for step in path if step.edge is not None)]
+    whys = [held.lock.cycle_kind(held.how), dep.asking, *(step.edge.why for step in path if step.edge is not None)]
     kind = next(filter(None, whys), "lock-order-inversion")
     if dep.told(("circular", target, source), stack):
         return
@@ -271,7 +271,7 @@ def _edges(path: list[Step]) -> dict[str, Stack]:
     """Where each lock on the path was taken inside the one before."""
     edges = [step.edge for step in path if step.edge is not None]
     stacks = {f"{edge.second.name} taken inside {edge.first.name}": edge.stack for edge in edges}
-    return stacks | {f"{edge.first.name} taken": edge.outer for edge in edges[:1] if not edge.why}
+    return stacks | {f"{edge.first.name} taken": edge.outer for edge in edges[:1] if edge.first.wait}
 
 
 def _dependency(dep: LockText, step: Step) -> list[str]:

@@ -23,13 +23,15 @@ _SPIN = 2
 class LockText:
     """Names, addresses and descriptions of the locks of one kernel."""
 
-    __slots__ = ("_addresses", "_raw_nesting", "_told", "kernel")
+    __slots__ = ("_addresses", "_raw_nesting", "_told", "asking", "kernel")
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
         self._addresses: dict[Any, int] = {}
         self._told: dict[object, Site | None] = {}
         """Where something was told of last."""
+        self.asking = ""
+        """What a cycle is called that comes of a lock that is looked at without being taken."""
         self._raw_nesting = kernel.config.prove_raw_lock_nesting
 
     def wait_type(self, lock: Lock) -> int:

@@ -158,17 +158,24 @@ class Lockdep(LockMisuse):
             chain.checked = self._validate(lock, chain, held, nest)
         return chain
 
-    def might_take(self, lock: Lock, *, read: int = 0, subclass: int = 0, irqs_off: bool = False) -> None:
-        """``might_lock()``: look at it as if it were taken, and released at once; with ``irqs_off`` interrupts were off."""
+    def might_take(
+        self, lock: Lock, *, read: int = 0, subclass: int = 0, irqs_off: bool = False, why: str = ""
+    ) -> None:
+        """``might_lock()``: look at it as if it were taken, and released at once; with ``irqs_off`` interrupts were off.
+
+        ``why`` is what a cycle of lock orders is called that comes of it, if that is something special.
+        """
         k = self.kernel
         if not k.config.lockdep or k.current.lockdep_off:
             return
         cpu = k.cpu
         before, cpu.irqs_off = cpu.irqs_off, cpu.irqs_off or irqs_off
+        self.asking = why
         try:
             self.acquire(lock, lock.of(k), read=read, trylock=False, subclass=subclass)
         finally:
             cpu.irqs_off = before
+            self.asking = ""
 
     def enter(self, callback: Lock, *, runs: bool = False) -> Chain | None:
         """Look at the map of a callback that begins to run, or that the task is to wait for the end of.
@@ -307,7 +314,7 @@ class Lockdep(LockMisuse):
             lock_order.bad_irq_dependency(self, lock, one, *ends)
             return False
         stacks = one.stack, self.kernel.capture()
-        why = one.lock.cycle_kind(one.how)
+        why = one.lock.cycle_kind(one.how) or self.asking
         lock_graph.connect(first, mode, chain.cls, chain.mode, stacks, direct=direct, why=why)
         return True
 

@@ -108,7 +108,7 @@ class UserCopy:
         held = next((held for held in task.held if held.lock is lock), None)
         if held is None:
             if k.config.lockdep and not task.lockdep_off:
-                k.lockdep.might_take(lock, read=1)
+                k.lockdep.might_take(lock, read=1, why="usercopy-under-lock")
             return
         stack = k.capture()
         own = f"BUG: kmock: usercopy-under-lock in {k.symbol(stack)}"
