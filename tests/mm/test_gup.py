@@ -140,6 +140,7 @@ class TestGenerations:
     def test_another_process(self, k, u, mm):
         other = k.user()
         there = other.buffer(b"theirs")
+        mmap_read_unlock(mm)  # of two address spaces a task locks one at a time
         mmap_read_lock(other.mm)
         n, pages = get_user_pages_remote(other.mm, there, 1, 0)
         assert n == 1
@@ -149,6 +150,7 @@ class TestGenerations:
         assert n == 1
         put(pages)
         mmap_read_unlock(other.mm)
+        mmap_read_lock(mm)
 
     def test_fast_only_takes_what_is_there(self, p):
         address = p.mmap(-1, 2 * PAGE, RW, ANONYMOUS)
