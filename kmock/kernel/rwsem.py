@@ -58,23 +58,15 @@ def down(
     return 0
 
 
-def trylock(k: Kernel, sem: rw_semaphore, how: str, *, read: bool) -> int:
-    """Take it if that is possible at once; 1 if it was."""
+def trylock(k: Kernel, sem: rw_semaphore, how: str, *, read: bool, for_driver: bool = True) -> int:
+    """Take it if that is possible at once; 1 if it was. What a driver is told of that, it has to look at."""
     mine = sem.of(k)
     if not mine.ready:
         k.lockdep.uninitialised(sem)
-    k.lockdep.tried(sem, mine, taken=_idle(mine, read=read))
-    return seize(k, sem, how, read=read)
-
-
-def _idle(mine: LockState, *, read: bool) -> bool:
-    return mine.owner is None and (read or not mine.readers)
-
-
-def seize(k: Kernel, sem: rw_semaphore, how: str, *, read: bool) -> int:
-    """:func:`trylock` by the kernel itself, which does look at what it returns."""
-    mine = sem.of(k)
-    if not _idle(mine, read=read):
+    taken = mine.owner is None and (read or not mine.readers)
+    if for_driver:
+        k.lockdep.tried(sem, mine, taken=taken)
+    if not taken:
         return 0
     chain = None
     if k.config.lockdep and not k.current.lockdep_off:

@@ -107,7 +107,7 @@ def _signal(mm: mm_struct, ret: int, *, user: bool) -> str:
 def lock_mm_and_find_vma(mm: mm_struct, address: int) -> vm_area_struct | None:
     """``lock_mm_and_find_vma()``: take ``mmap_lock`` for reading and return the area; without one the lock is free."""
     k = mm.kernel
-    if not rwsem.seize(k, mm.mmap_lock, "lock_mm_and_find_vma", read=True):
+    if not rwsem.trylock(k, mm.mmap_lock, "lock_mm_and_find_vma", read=True, for_driver=False):
         mm.lock("lock_mm_and_find_vma", read=True)
     vma = mm.find_vma(address)
     if vma is not None and vma.vm_start <= address:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from sortedcontainers import SortedDict
 
+from kmock.current import current
 from kmock.errors import Deadlock, KernelOops, KernelPanic
 from kmock.hw.mmu import PTE_ACCESSED, PTE_DIRTY, PTE_PFN_MASK, PTE_PRESENT, PTE_RW, PageTable
 from kmock.kernel import rwsem
@@ -16,6 +17,7 @@ from kmock.mm.vm_flags import PTE_PROTNONE
 if TYPE_CHECKING:
     from kmock.machine import Kernel
     from kmock.mm.vma import vm_area_struct
+    from kmock.sanitizers.object import Allocation
 
 PAGE_SIZE: Final = 4096
 PHYS_BITS: Final = 46
@@ -31,8 +33,12 @@ class UserMemory:
 
     __slots__ = ()
 
-    def probe(self, address: int) -> None:
-        """There is no record at ``address``."""
+    def probe(self, address: int) -> Allocation | None:
+        """Return the record of a page that a driver has now; of no other there is one."""
+        k = current.get()
+        page = k.memmap.pages.get((address - k.layout.page_offset) >> 12)
+        grab = k.page_alloc.grabbed.get(page) if page is not None else None
+        return grab if grab is not None and grab.live else None
 
     def live(self) -> tuple[()]:
         """No allocation of the kernel's lives here."""

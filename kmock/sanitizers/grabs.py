@@ -170,12 +170,6 @@ class Grabs:
         if not grab.flags & _WRITE:
             self._report("gup-no-write-flag", grab, "it was taken without FOLL_WRITE, and is written to", grab.touched)
 
-    def device_wrote(self, pfn: int) -> None:
-        """A device stored something in a page frame."""
-        page = self.kernel.memmap.pages.get(pfn)
-        if page is not None and (grab := self.pages.get(page)) is not None and grab.live:
-            grab.mark_written(0, PAGE_SIZE)
-
     def dirtied(self, page: Page) -> None:
         """The driver says that the page was written to."""
         grab = self.pages.get(page)
