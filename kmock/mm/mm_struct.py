@@ -123,6 +123,11 @@ class mm_struct:
 
     # -- the lock ---------------------------------------------------------------------------------
 
+    @property
+    def mmap_sem(self) -> rw_semaphore:
+        """What kernels before 5.8 call ``mmap_lock``."""
+        return self.mmap_lock
+
     def lock(self, how: str, *, read: bool = False, subclass: int = 0) -> None:
         """Take ``mmap_lock``, sleeping if need be; ``how`` is the kernel function that does."""
         at = f"kernel/locking/rwsem.c:{1519 if read else 1572}"

@@ -51,6 +51,7 @@ from kmock.linux.mmap_lock import (
     mmap_write_trylock,
     mmap_write_unlock,
 )
+from kmock.linux.rwsem import down_read, up_read
 from kmock.linux.sched import current
 from kmock.linux.sched.mm import get_task_mm, mmdrop, mmget, mmget_not_zero, mmgrab, mmput
 from kmock.linux.slab import GFP_KERNEL, kfree, kzalloc
@@ -152,6 +153,12 @@ class TestLock:
         mmap_read_unlock(mm)
         assert mmap_write_lock_killable(mm) == 0
         mmap_write_unlock(mm)
+
+    def test_the_name_it_had_before_5_8(self, mm, area):
+        down_read(mm.mmap_sem)
+        assert find_vma(mm, area).vm_start == area
+        up_read(mm.mmap_sem)
+        assert not mm.is_locked()
 
     def test_a_copy_may_need_it(self, k, p, mm):
         u = p.buffer(8)
