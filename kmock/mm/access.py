@@ -52,6 +52,7 @@ class Memory:
         "page_offset",
         "regions",
         "size",
+        "watched",
     )
 
     def __init__(self, kernel: Kernel) -> None:
@@ -60,6 +61,8 @@ class Memory:
         self.page_offset = kernel.layout.page_offset
         self.size = min(kernel.ram.size, kernel.layout.direct_map_size)
         self.check_loads = kernel.config.uninit_loads and kernel.config.initmem
+        self.watched = self.check_loads
+        """Whether every load has to come by here, single bytes too."""
         self.origins: dict[int, dict[int, Ptr]] = {}
         """Pointers stored in memory, by page frame and physical address, so that provenance survives."""
         self.embedded = Embedded(self)

@@ -1,0 +1,187 @@
+"""The explorer of one run: told of every step by the machine, it lets the strategy choose and writes down what it chose."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from kmock.explore.order import Order
+from kmock.explore.races import WORD, Races
+from kmock.explore.schedule import TIMER, Switch
+from kmock.explore.strategy import Choice
+from kmock.hw.cpu import HARDIRQ_MASK, NMI_MASK
+from kmock.kernel.hang import Wait, deadlock, hang_report
+from kmock.stack import HERE, capture, user_frames
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+    from kmock.explore.flow import Flow
+    from kmock.explore.machine import ExploredKernel
+    from kmock.explore.strategy import Strategy
+    from kmock.sanitizers.object import Allocation
+
+POLLS = 400
+"""How often one place may load the same bytes in a row before that counts as a busy loop."""
+
+# kmock's code through which a driver's own accesses go; what lies deeper is kmock's own business.
+_WAYS = tuple(
+    HERE + way
+    for way in (
+        "lang/",
+        "explore/",
+        "mm/access.py",
+        "mm/percpu_var.py",
+        "mm/uaccess.py",
+        "mm/util.py",
+        "kernel/list.py",
+        "kernel/contracts.py",
+        "sanitizers/string_checks.py",
+        "linux/_api.py",
+        "linux/barrier.py",
+        "linux/compiler.py",
+        "linux/list.py",
+        "linux/percpu_defs.py",
+        "linux/rcupdate.py",
+        "linux/string.py",
+        "linux/uaccess.py",
+    )
+)
+
+
+class Explorer:
+    """What a machine whose interleavings are explored has in ``kernel.explorer``."""
+
+    def __init__(self, kernel: ExploredKernel, strategy: Strategy) -> None:
+        self.kernel = kernel
+        self.strategy = strategy
+        self.order = Order(kernel)
+        self.races = Races(kernel)
+        self.switches: list[Switch] = []
+        """Where the run left its natural course."""
+        self.story: list[str] = []
+        """The same, a sentence each."""
+        self.decisions = 0
+        self.told: set[object] = set()
+        """Busy loops that were reported."""
+
+    # -- decisions --------------------------------------------------------------------------------------
+
+    def decide(self, flow: Flow, options: list[str], *, preempts: bool = False, yields: bool = False) -> int:
+        """Let the strategy choose one of ``options`` on behalf of ``flow``; write it down unless it is the first."""
+        flow.decisions += 1
+        if len(options) == 1:
+            return 0
+        self.decisions += 1
+        chosen = self.strategy.choose(Choice(flow.number, flow.decisions, options, preempts, yields))
+        if chosen:
+            self.switches.append(Switch(flow.number, flow.decisions, options[chosen]))
+            self.story.append(self._tell(flow, options[chosen], preempts=preempts))
+        return chosen
+
+    def _tell(self, flow: Flow, to: str, *, preempts: bool) -> str:
+        if to.startswith("c"):
+            return f"the interrupt lands on CPU {to[1:]}"
+        place = user_frames(capture(2, 30))
+        at = f" before {place[0].short} in {place[0].function}" if place else ""
+        sched = self.kernel.sched
+        other = next((str(f) for f in sched.flows if str(f.number) == to), to)
+        follows = "a timer interrupt comes" if to == TIMER else f"{other} goes on"
+        return f"{flow} {'is stopped' if preempts else 'waits or ends'}{at if preempts else ''}: {follows}"
+
+    # -- steps ------------------------------------------------------------------------------------------
+
+    def called(self, name: str, caller: FrameType | None) -> None:
+        """A kernel function is called; a step, if the driver itself calls it."""
+        if not name.startswith(("rcu_dereference", "rcu_access")):  # which say what the load before them was
+            self.races.settle(self.order.current)
+        self.kernel.sched.running.polls = (None, 0)
+        if caller is not None and not caller.f_code.co_filename.startswith(HERE):
+            self.kernel.sched.point()
+
+    def accessing(self) -> FrameType | None:
+        """The driver's frame that is about to access memory, after a step; None if kmock itself does."""
+        frame: FrameType | None = sys._getframe(2)
+        while frame is not None and frame.f_code.co_filename.startswith(_WAYS):
+            frame = frame.f_back
+        if frame is None or frame.f_code.co_filename.startswith(HERE) or self.kernel.sched.running.inside:
+            return None
+        self.kernel.sched.point()
+        return frame
+
+    def access(self, frame: FrameType, address: int, n: int, owner: Allocation | None, *, write: bool) -> Any:
+        """The driver's ``frame`` accesses memory; None as long as there is nobody to race with."""
+        if not write:
+            self._polling(frame, address)
+        if self.order.alone:
+            return None
+        stack = capture(2, 24)
+        context = self.order.current
+        marked = context.marking > 0
+        made = self.races.access(address, n, owner, stack, write=write, marked=marked, frame=frame)
+        if write:
+            words = range(address // WORD, (address + n - 1) // WORD + 1)
+            self.order.stored(words, marked=marked, release=context.releasing > 0)
+        self.races.torn(made)
+        return made
+
+    def _polling(self, frame: FrameType, address: int) -> None:
+        """See whether a flow goes round and round a load, without even saying so by cpu_relax()."""
+        flow = self.kernel.sched.running
+        at = (frame.f_code, frame.f_lasti, address)
+        flow.polls = (at, flow.polls[1] + 1) if flow.polls[0] == at else (at, 1)
+        if flow.polls[1] < POLLS:
+            return
+        flow.polls = (None, 0)
+        k = self.kernel
+        if at not in self.told:
+            self.told.add(at)
+            stack = k.capture()
+            headline = f"BUG: kmock: busy-loop in {k.symbol(stack)}"
+            lines = [f"the same {POLLS} loads in a row, without cpu_relax() or a limit"]
+            k.report("busy-loop", headline, lines=lines, stacks={"access": stack}, key=("busy-loop", at))
+        if not k.sched.somebody_waits and k.sched.timeouts.first is None:
+            k.current.wait = k.current.wait or Wait("in a loop, for what nobody is left to do")
+            raise deadlock(k, hang_report(k, [k.current]))
+        k.sched.give_way()
+
+    # -- what the driver says of its accesses -------------------------------------------------------------
+
+    def loaded(self, *, acquire: bool = False, whole: bool = False) -> None:
+        """The last load was marked, or with ``whole`` those of the statement."""
+        context = self.order.current
+        caller = sys._getframe(2)
+        words = self.races.mark(context, caller.f_lineno if whole else None)
+        self.order.loaded(words, acquire=acquire)
+
+    @contextmanager
+    def storing(self, *, release: bool = False) -> Iterator[None]:
+        """What is stored in the block is marked."""
+        context = self.order.current
+        context.marking += 1
+        context.releasing += release
+        try:
+            yield
+        finally:
+            context.marking -= 1
+            context.releasing -= release
+
+    def fence(self, *, read: bool, write: bool) -> None:
+        """A memory barrier."""
+        self.order.fence(read=read, write=write)
+
+    # -- interrupts -------------------------------------------------------------------------------------
+
+    def enter_interrupt(self, offset: int) -> None:
+        """An interrupt begins."""
+        flow = self.kernel.sched.running
+        if flow.contexts:
+            self.races.settle(self.order.current)
+        self.order.enter(flow, offset & (HARDIRQ_MASK | NMI_MASK) or offset)
+
+    def leave_interrupt(self) -> None:
+        """It ends."""
+        self.races.settle(self.order.current)
+        self.order.leave(self.kernel.sched.running)
