@@ -157,7 +157,7 @@ class ExploringContracts(Contracts):
             order.carried(about)
 
     def _frees(self, pointer: Any) -> None:
-        owner = getattr(as_ptr(pointer), "origin", None) if pointer is not None else None
+        owner = getattr(getattr(pointer, "_ptr", pointer), "origin", None)
         if owner is not None and owner.live and not self.kernel.explorer.order.alone:
             self.kernel.explorer.races.freed(owner, capture(4, 24))
 
@@ -166,5 +166,5 @@ def pointer(x: Any) -> object:
     """What tells one published pointer from another."""
     try:
         return int(as_ptr(x))
-    except TypeError:
-        return x
+    except TypeError:  # an object of Python's
+        return ("object", id(x))

@@ -21,6 +21,7 @@ class Flow:
         "fresh",
         "greenlet",
         "idle",
+        "idling",
         "inside",
         "name",
         "number",
@@ -29,6 +30,7 @@ class Flow:
         "ready",
         "saved",
         "serial",
+        "surprised",
         "task",
         "yields",
     )
@@ -50,6 +52,10 @@ class Flow:
         """The task whose wake-up it waits for."""
         self.idle = False
         """Whether it only wants to go on when nobody else can."""
+        self.idling = False
+        """Whether it does not run, but looks after the clock while nobody does."""
+        self.surprised = False
+        """Whether interrupts that come now come by themselves, and not because it made them."""
         self.fresh = True
         """Whether it has done nothing yet since it began: then there is no sense in letting others go first."""
         self.done = False

@@ -143,7 +143,7 @@ class ExploringIrqs(Irqs):
     def raise_local(self, cpu: int, action: Callable[[], None]) -> None:
         """An interrupt of processor ``cpu`` alone."""
         k = self.kernel
-        if cpu == k.cpu.id and not k.sched.idling:
+        if cpu == k.cpu.id and not k.sched.running.idling:
             super().raise_local(cpu, action)
         else:
             k.sched.interrupt(k.cpus[cpu], "local interrupt", action)

@@ -226,11 +226,9 @@ class Order:
         context = self._interrupts.get((cpu.id, level))
         if context is None:
             context = self._interrupts[cpu.id, level] = self._context("interrupt")
-        below = flow.contexts[-1] if flow.contexts and flow.contexts[-1].name == "interrupt" else None
+        if flow.contexts and not (flow.surprised and len(flow.contexts) == 1):
+            merge(context.clock, self._publish())
         flow.contexts.append(context)
-        if below is not None:
-            merge(context.clock, below.clock)
-            below.tick()
         context.off = _ALL if level & (HARDIRQ_MASK | NMI_MASK) else _PREEMPT | _BH
         self.acquire(*_locks(cpu, context.off), *self.inbound)
 
@@ -239,6 +237,9 @@ class Order:
         context = flow.contexts[-1]
         self.release(*_locks(self.kernel.cpu, context.off))
         flow.contexts.pop()
+        if flow.contexts and not (flow.surprised and len(flow.contexts) == 1):
+            merge(flow.contexts[-1].clock, context.clock)
+            context.tick()
 
 
 def _locks(cpu: Cpu, off: int) -> list[tuple[int, int]]:

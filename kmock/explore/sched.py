@@ -48,8 +48,6 @@ class ExploringScheduler(Scheduler):
         self._serial = 0
         self._stacks: dict[int, list[Flow]] = {0: [self.main]}
         """What is on each processor: a task, and interrupts on top of it."""
-        self.idling = False
-        """Whether nothing runs, so that an interrupt finds its processor as it was left."""
         self._by_time = False
         """Whether what wakes somebody is nothing but time."""
         self._resting: Flow | None = None
@@ -165,8 +163,11 @@ class ExploringScheduler(Scheduler):
         return bool(self._others(self.running))
 
     def yield_to_others(self) -> int:
-        """``cond_resched()``: the step before it could have led elsewhere; nobody has to be let go on."""
-        return 0
+        """``cond_resched()``: give way if another flow could run; whether one did."""
+        others = self.somebody_waits
+        if others:
+            self.give_way()
+        return int(others)
 
     # -- a step -----------------------------------------------------------------------------------------
 
@@ -183,9 +184,25 @@ class ExploringScheduler(Scheduler):
             if to[chosen] != TIMER:
                 self._let(me, [me, *others][chosen])
                 return
-            self.timeouts.fire(MAX_SCHEDULE_TIMEOUT)
+            self._surprise(me, MAX_SCHEDULE_TIMEOUT)
             others = self._others(me)
         self._let(me, self._choose(me, [me, *others], preempts=True))
+
+    def _surprise(self, me: Flow, until: int) -> bool:
+        """Let the next timeout that is due by ``until`` happen, whatever ``me`` is doing; False if there is none."""
+        before, me.surprised = me.surprised, True
+        try:
+            return self.timeouts.fire(until)
+        finally:
+            me.surprised = before
+
+    def spend(self, nsecs: int) -> None:
+        """Let time pass without giving way: ``udelay()``."""
+        clock = self.kernel.clock
+        until = clock.now + nsecs
+        while self._surprise(self.running, until):
+            pass
+        clock.now = max(clock.now, until)
 
     def _let(self, me: Flow, following: Flow) -> None:
         if following is not me:
@@ -261,9 +278,9 @@ class ExploringScheduler(Scheduler):
             waiting = self._main_task if self._main_task in self.blocked else None
             if waiting is not None and self._waits_in_vain(waiting, self.kernel.clock.now):
                 return [waiting]
-            self.idling = True
-            passed = self.timeouts.fire(MAX_SCHEDULE_TIMEOUT)
-            self.idling = False
+            me.idling = True
+            passed = self._surprise(me, MAX_SCHEDULE_TIMEOUT)
+            me.idling = False
             if not passed:
                 return sorted(self.blocked, key=lambda task: task is not self._main_task)
 
@@ -322,7 +339,8 @@ class ExploringScheduler(Scheduler):
         others = self._others(me)
         if others and self.kernel.current.pid:
             self._save(me)
-            me.yields = True
+            self._serial += 1
+            me.serial, me.yields = self._serial, True
             self._go(me, self._choose(me, others, yields=True))
             me.yields = False
         else:

@@ -10,7 +10,7 @@ from kmock.config import KernelConfig
 from kmock.errors import ReportedError
 from kmock.explore.machine import ExploredKernel
 from kmock.explore.schedule import encode
-from kmock.explore.strategy import Replay, Strategy, strategy_for
+from kmock.explore.strategy import Exhaustive, Replay, Strategy, strategy_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 RUNS = 200
 """How many runs an exploration makes at most, unless it is told otherwise."""
 PREEMPTIONS = 2
-SHRINKING = 150
+SHRINKING = 200
 """How many runs the reduction of a failing schedule may take."""
 
 
@@ -104,6 +104,7 @@ class Search:
             if run.failure:
                 result.failed = run
                 self._shrink(run)
+                self._look_for_shorter()
                 break
         return result
 
@@ -118,14 +119,27 @@ class Search:
             else:
                 size //= 2
 
+    def _look_for_shorter(self) -> None:
+        """Try schedules of few preemptions: one that fails in the same way may be no part of the one that was found."""
+        run = self.result.failed
+        assert run is not None
+        strategy = Exhaustive(max(len(run.switches) - 1, 0))
+        while len(run.switches) > 1 and self.shrinking < SHRINKING and strategy.begin():
+            tried = self._try(strategy)
+            if run.failure <= tried.failure and len(tried.switches) < len(run.switches):
+                run = self.result.failed = tried
+
+    def _try(self, strategy: Strategy) -> Run:
+        self.shrinking += 1
+        self._progress(self)
+        return self._attempt(strategy)
+
     def _without_some(self, run: Run, size: int) -> Run | None:
         """Return a run like ``run`` that does without ``size`` of its switches; None if each of them is needed."""
         for first in range(0, len(run.switches), size):
             if self.shrinking >= SHRINKING:
                 return None
-            self.shrinking += 1
-            self._progress(self)
-            tried = self._attempt(Replay(run.switches[:first] + run.switches[first + size :]))
+            tried = self._try(Replay(run.switches[:first] + run.switches[first + size :]))
             if run.failure <= tried.failure and len(tried.switches) < len(run.switches):
                 return tried
         return None

@@ -1,6 +1,7 @@
 """The programs that show each kind of finding: ``fire/<kind>.py`` makes it, ``silent/<kind>.py`` is the correct twin.
 
-A program is ``def program(k)``, the correct twin may also be called ``good``; a module-level ``BOOT`` has options for the machine. In a program that fires, the line
+A program is ``def program(k)``, the correct twin may also be called ``good``; a module-level ``BOOT`` has options for the machine,
+``SCHEDULE`` the interleaving in which it is to run. In a program that fires, the line
 that the report has to point at ends in ``# here``.
 """
 
@@ -14,6 +15,9 @@ from typing import TYPE_CHECKING, Any
 import kmock
 from kmock import kinds
 from kmock.errors import ReportedError
+from kmock.explore.machine import ExploredKernel
+from kmock.explore.schedule import decode
+from kmock.explore.strategy import Replay
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,11 +50,17 @@ def play(file: Path, kind: str) -> tuple[list[Report], kmock.KernelConfig]:
     """Run a program from boot to shutdown; return what was reported, and on which machine."""
     module = _load(file)
     options: dict[str, Any] = {"lint": kinds.kind(kind).severity == "lint"} | getattr(module, "BOOT", {})
-    with kmock.boot(**options) as k:
+    with _boot(getattr(module, "SCHEDULE", None), options) as k:
         with suppress(ReportedError):  # it has been reported; the kernel would have ended the task
             _main(module)(k)
         k.shutdown()
         return list(k.reports), k.config
+
+
+def _boot(schedule: str | None, options: dict[str, Any]) -> Kernel:
+    if schedule is None:
+        return kmock.boot(**options)
+    return ExploredKernel(kmock.KernelConfig.make(None, **options), Replay(decode(schedule)))
 
 
 def _main(module: ModuleType) -> Callable[[Kernel], object]:
