@@ -42,11 +42,16 @@ def _main(k: Kernel, task: Task, body: Callable[..., object], args: tuple[Any, .
 def join(k: Kernel, tasks: Sequence[Task]) -> None:
     """Run until ``tasks`` have ended, or all that were spawned; Deadlock if one of them never will."""
     sched = k.sched
-    sched.drain()
-    while alive := [task for task in tasks or sched.spawned if task.state != TASK_DEAD]:
-        if all(_waits_in_vain(k, task) for task in alive) or not sched.timeouts.fire(k.clock.now + HUNG_NSECS):
-            raise deadlock(k, hang_report(k, alive))
+    while _alive(tasks or sched.spawned):
         sched.drain()
+        alive = _alive(tasks or sched.spawned)
+        in_vain = all(_waits_in_vain(k, task) for task in alive)
+        if alive and (in_vain or not sched.timeouts.fire(k.clock.now + HUNG_NSECS)):
+            raise deadlock(k, hang_report(k, alive))
+
+
+def _alive(tasks: Sequence[Task]) -> list[Task]:
+    return [task for task in tasks if task.state != TASK_DEAD]
 
 
 def _waits_in_vain(k: Kernel, task: Task) -> bool:

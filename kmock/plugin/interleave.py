@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from _pytest.runner import runtestprotocol
 
 from kmock.explore.machine import ExploredKernel
 from kmock.explore.schedule import EMPTY, decode
-from kmock.explore.search import Plan, Result, Run, Search, finished
+from kmock.explore.search import Result, Run, Search, finished
 from kmock.explore.strategy import Replay, Strategy
 from kmock.plugin.fixtures import ATTEMPT
 from kmock.plugin.markers import plan_of
@@ -120,7 +120,7 @@ class ItemSearch:
     def _progress(self, search: Search) -> None:
         now = time.monotonic()
         terminal = self._item.config.pluginmanager.get_plugin("terminalreporter")
-        if now - self._shown < PROGRESS_SECONDS or terminal is None or not terminal.isatty:
+        if now - self._shown < PROGRESS_SECONDS or not _can_show(terminal):
             return
         self._shown, self._on_show = now, True
         limit = search.plan.limit
@@ -129,22 +129,26 @@ class ItemSearch:
         terminal.rewrite(f"kmock: {self._item.nodeid}: {done} interleavings{found}", erase=True)
 
     def _clear_progress(self) -> None:
-        terminal = self._item.config.pluginmanager.get_plugin("terminalreporter")
-        if self._on_show and terminal is not None:
+        if self._on_show:
+            terminal: Any = self._item.config.pluginmanager.get_plugin("terminalreporter")
             terminal.rewrite("", erase=True)
+
+
+def _can_show(terminal: Any) -> bool:
+    """Whether there is a terminal whose line can be written anew."""
+    return terminal is not None and bool(terminal.isatty)
 
 
 def describe(result: Result, run: Run, nodeid: str) -> str:
     """Say which interleaving it was, what in it matters, and how to have it again."""
-    plan: Plan = result.plan
-    switches = f"{len(run.story)} switch{'es' * (len(run.story) != 1)} from the natural order matter" + "s" * (
-        len(run.story) == 1
-    )
-    lines = [f"found in run {result.runs} (strategy {plan.strategy}, seed {plan.seed}); {switches}:"]
-    lines += [f"  {n}. {step}" for n, step in enumerate(run.story, 1)]
+    plan = result.plan
+    found = f"found in run {result.runs} (strategy {plan.strategy}, seed {plan.seed})"
+    again = f"again: pytest '{nodeid}' --kmock-schedule={run.schedule}"
     if run.schedule == EMPTY:
-        lines = [f"found in run {result.runs} (strategy {plan.strategy}, seed {plan.seed}), in the natural order too"]
-    return "\n".join([*lines, f"again: pytest '{nodeid}' --kmock-schedule={run.schedule}"])
+        return f"{found}, in the natural order too\n{again}"
+    n = len(run.story)
+    matter = f"{n} switches from the natural order matter" if n > 1 else "1 switch from the natural order matters"
+    return "\n".join([f"{found}; {matter}:", *(f"  {n}. {step}" for n, step in enumerate(run.story, 1)), again])
 
 
 def _add_section(test: pytest.TestReport, text: str) -> None:

@@ -126,6 +126,8 @@ class Watch:
         if take_stock:
             self._broken = True  # stays so if the census breaks down: one internal error is enough
             with suppress(ReportedError):
+                if "sched" in vars(self.kernel):
+                    self.kernel.join()  # what the test started belongs to it to the end
                 self.kernel.census.end_call()
             self._broken = False
 
