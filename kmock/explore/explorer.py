@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from kmock.explore.machine import ExploredKernel
     from kmock.explore.strategy import Strategy
     from kmock.sanitizers.object import Allocation
+    from kmock.stack import Stack
 
 POLLS = 400
 """How often one place may load the same bytes in a row before that counts as a busy loop."""
@@ -61,8 +62,8 @@ class Explorer:
         self.races = Races(kernel)
         self.switches: list[Switch] = []
         """Where the run left its natural course."""
-        self.story: list[str] = []
-        """The same, a sentence each."""
+        self._places: list[tuple[str, Stack, str]] = []
+        """For each switch who ran, where, and who followed."""
         self.decisions = 0
         self.told: set[object] = set()
         """Busy loops that were reported."""
@@ -78,18 +79,25 @@ class Explorer:
         chosen = self.strategy.choose(Choice(flow.number, flow.decisions, options, preempts, yields))
         if chosen:
             self.switches.append(Switch(flow.number, flow.decisions, options[chosen]))
-            self.story.append(self._tell(flow, options[chosen], preempts=preempts))
+            self._places.append((str(flow), capture(1, 30) if preempts else (), self._follower(options[chosen])))
         return chosen
 
-    def _tell(self, flow: Flow, to: str, *, preempts: bool) -> str:
+    def _follower(self, to: str) -> str:
+        if to == TIMER:
+            return "a timer interrupt comes"
         if to.startswith("c"):
             return f"the interrupt lands on CPU {to[1:]}"
-        place = user_frames(capture(2, 30))
-        at = f" before {place[0].short} in {place[0].function}" if place else ""
-        sched = self.kernel.sched
-        other = next((str(f) for f in sched.flows if str(f.number) == to), to)
-        follows = "a timer interrupt comes" if to == TIMER else f"{other} goes on"
-        return f"{flow} {'is stopped' if preempts else 'waits or ends'}{at if preempts else ''}: {follows}"
+        return next(f"{flow} goes on" for flow in self.kernel.sched.flows if str(flow.number) == to)
+
+    @property
+    def story(self) -> list[str]:
+        """The switches, a sentence each."""
+        told = []
+        for who, stack, follower in self._places:
+            place = user_frames(stack)[:1]
+            at = f" before {place[0].short} in {place[0].function}" if place else ""
+            told.append(f"{who} {f'is stopped{at}' if stack else 'waits or ends'}: {follower}")
+        return told
 
     # -- steps ------------------------------------------------------------------------------------------
 

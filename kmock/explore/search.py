@@ -175,7 +175,8 @@ def finished(k: Kernel, wrong: list[str]) -> Run:
     """Return what the run on ``k``, which is over, came to."""
     assert isinstance(k, ExploredKernel)
     explorer = k.explorer
-    return Run(frozenset(wrong), explorer.switches, explorer.story, explorer.decisions, list(k.reports))
+    story = explorer.story if wrong else []
+    return Run(frozenset(wrong), explorer.switches, story, explorer.decisions, list(k.reports))
 
 
 def explore(

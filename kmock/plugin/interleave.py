@@ -91,10 +91,10 @@ class ItemSearch:
         item._initrequest()  # type: ignore[attr-defined]  # a Function's: as before its first run
         tests = runtestprotocol(item, log=False, nextitem=item.parent)  # type: ignore[arg-type]  # any node will do
         wrong = [str(test.outcome) for test in tests if not test.passed]
-        found = finished(attempt.kernel, []) if attempt.kernel is not None else Run()
         if wrong and attempt.kernel is not None:
             wrong = [report.kind for report in attempt.kernel.reports.unexpected] or wrong
-        self._last = ItemRun(frozenset(wrong), found.switches, found.story, found.decisions, found.reports, tests)
+        found = finished(attempt.kernel, wrong) if attempt.kernel is not None else Run(frozenset(wrong))
+        self._last = ItemRun(found.failure, found.switches, found.story, found.decisions, found.reports, tests)
         return self._last
 
     def _leave(self) -> None:
@@ -119,7 +119,7 @@ class ItemSearch:
 
     def _progress(self, search: Search) -> None:
         now = time.monotonic()
-        terminal = self._item.config.pluginmanager.get_plugin("terminalreporter")
+        terminal: Any = self._item.config.pluginmanager.get_plugin("terminalreporter")
         if now - self._shown < PROGRESS_SECONDS or not _can_show(terminal):
             return
         self._shown, self._on_show = now, True
