@@ -318,9 +318,12 @@ class Kernel(Panic):
         """Return ``n`` bytes on the current task's kernel stack: C's ``char buf[n];`` of the calling function."""
         return self.stacks.buffer(n)
 
-    def raise_irq(self, irq: int) -> None:
-        """Raise interrupt line ``irq`` (1 to 255): its handlers run now, unless it is disabled or interrupts are off."""
-        self.irqs.raise_irq(irq)
+    def raise_irq(self, irq: int, dev_id: Any = None) -> None:
+        """Raise interrupt line ``irq`` (1 to 255): its handlers run now, unless it is disabled or interrupts are off.
+
+        With the ``dev_id`` of the device that raises it, a handler of another device that claims it is reported.
+        """
+        self.irqs.raise_irq(irq, dev_id)
 
     def mmio(self, base: int, size: int, model: Model | None = None) -> Window:
         """Put a device's register window at physical address ``base``; without a ``model`` it is zero-filled bytes.

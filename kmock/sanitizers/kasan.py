@@ -63,6 +63,8 @@ class Kasan:
             kind = after_free(origin, write=write, reused=foreign is not None)
             if "modules" in vars(k) and k.modules.life.freed_by_exit(origin):
                 kind = "use-after-remove"
+            elif "irqs" in vars(k) and k.irqs.torn_down(origin):
+                kind = "irq-after-teardown"
         elif foreign is not None and origin.area == "slab":
             kind = "slab-redzone-jump"
         else:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from kmock.stack import Frame, Stack
 
 SUBSYSTEMS = (
-    "chrdevs", "misc", "classes", "irqs", "timers", "hrtimers", "tasklets", "workqueues", "sched", "resources",
+    "chrdevs", "misc", "classes", "irqs", "rcu", "timers", "hrtimers", "tasklets", "workqueues", "sched", "resources",
 )  # fmt: skip
 """Attributes of the kernel that know of registrations; each has ``registrations()``."""
 
