@@ -27,11 +27,17 @@ READERS = "RCU readers"
 UPDATES = "RCU updates"
 
 # Atomic operations that return something are barriers; the others order nothing (Documentation/atomic_t.txt).
-_ATOMIC = re.compile(r"atomic(64|_long)?_|refcount_|kref_|(test_and_)?(set|clear|change)_bit|test_bit")
+_ATOMIC = re.compile(r"atomic(64|_long)?_|refcount_|kref_")
 _FULL = re.compile(
     r"_return|_fetch_|fetch_|xchg|_and_test|_unless|_not_zero|_if_|test_and_|kref_put|refcount_dec|_and_lock"
 )
 _RELAXED = re.compile(r"_relaxed$")
+# The same for what happens in memory: one instruction that others can't see half of.
+_ONE_STEP = re.compile(r"this_cpu_|(test_and_)?(set|clear|change)_bit|test_bit")
+_ORDERED_STEP = re.compile(r"test_and_|clear_bit_unlock|rcu_assign_pointer|\w+_rcu$")
+
+_READ_LOCK = re.compile(r"s?rcu_read_lock(_bh|_sched)?$")
+_READ_UNLOCK = re.compile(r"s?rcu_read_unlock(_bh|_sched)?$")
 
 # Calls that publish, and calls that see what was published, by the index of the argument that it happens on.
 _RELEASES = {
@@ -41,6 +47,8 @@ _RELEASES = {
     "schedule_delayed_work_on": 1,
     "mod_timer": 0, "add_timer": 0, "add_timer_on": 0, "timer_reduce": 0, "mod_timer_pending": 0, "hrtimer_start": 0,
     "hrtimer_start_range_ns": 0, "tasklet_schedule": 0, "tasklet_hi_schedule": 0, "irq_work_queue": 0,
+    "write_seqcount_end": 0, "raw_write_seqcount_end": 0, "write_sequnlock": 0, "write_sequnlock_irq": 0,
+    "write_sequnlock_bh": 0, "write_sequnlock_irqrestore": 0,
     "request_irq": 0, "request_threaded_irq": 0, "enable_irq": 0, "kthread_stop": 0,
 }  # fmt: skip
 _ACQUIRES = {
@@ -52,6 +60,8 @@ _ACQUIRES = {
     "flush_workqueue": 0, "drain_workqueue": 0, "destroy_workqueue": 0,
     "del_timer_sync": 0, "timer_delete_sync": 0, "timer_shutdown_sync": 0, "hrtimer_cancel": 0, "tasklet_kill": 0,
     "tasklet_disable": 0, "irq_work_sync": 0,
+    "read_seqbegin": 0, "read_seqcount_begin": 0, "raw_seqcount_begin": 0, "raw_read_seqcount": 0, "read_seqretry": 0,
+    "read_seqcount_retry": 0, "write_seqcount_begin": 0, "raw_write_seqcount_begin": 0,
     "free_irq": 0, "disable_irq": 0, "synchronize_irq": 0, "kthread_stop": 0,
 }  # fmt: skip
 _FREES = {"kfree": 0, "kfree_sensitive": 0, "kzfree": 0, "kvfree": 0, "vfree": 0, "kmem_cache_free": 1}
@@ -81,14 +91,18 @@ class ExploringContracts(Contracts):
         order.watch(k.current)
         context = order.current
         self._before(name, args)
-        one_step = name.startswith(("this_cpu_", "rcu_assign_pointer")) or "_rcu" in name
-        context.marking += one_step
-        context.releasing += one_step
+        flow = k.sched.running
+        one_step = _ONE_STEP.match(name) is not None
+        ordered = _ORDERED_STEP.match(name) is not None
+        flow.unbroken += one_step
+        context.marking += one_step or ordered
+        context.releasing += ordered
         try:
             result = self._made(contract, function, args, kwargs)
         finally:
-            context.marking -= one_step
-            context.releasing -= one_step
+            flow.unbroken -= one_step
+            context.marking -= one_step or ordered
+            context.releasing -= ordered
         self._after(name, args, result)
         return result
 
@@ -110,22 +124,25 @@ class ExploringContracts(Contracts):
             order.release(key_of(args[at]))
         elif (at := _FREES.get(name)) is not None and at < len(args):
             self._frees(args[at])
-        elif name in ("rcu_read_unlock", "rcu_read_unlock_bh", "rcu_read_unlock_sched"):
+        elif _READ_UNLOCK.match(name):
             order.release(READERS)
-        elif name.startswith(("synchronize_", "call_rcu", "kfree_rcu")):
+        elif name.startswith(("synchronize_", "call_rcu", "call_srcu", "kfree_rcu", "queue_rcu_work")):
             order.release(UPDATES)
+        elif name.startswith(("read_seqretry", "read_seqcount_retry")):
+            order.current.retrying = False
 
     def _after(self, name: str, args: tuple[Any, ...], result: Any) -> None:
         order = self.kernel.explorer.order
         if (at := _ACQUIRES.get(name)) is not None and at < len(args):
             order.acquire(key_of(args[at]))
-        elif name in ("rcu_read_lock", "rcu_read_lock_bh", "rcu_read_lock_sched"):
+            order.current.retrying = name.startswith(("read_seq", "raw_")) and "begin" in name and "write" not in name
+        elif _READ_LOCK.match(name):
             order.acquire(UPDATES)
-        elif name.startswith(("synchronize_rcu", "synchronize_sched", "rcu_barrier")):
+        elif name.startswith(("synchronize_", "rcu_barrier", "srcu_barrier")):
             order.acquire(READERS)
         elif name == "rcu_assign_pointer":
             order.release(("rcu", pointer(args[2])))
-        elif name.startswith("rcu_dereference"):
+        elif name.startswith(("rcu_dereference", "srcu_dereference")) and args[0] is not None:
             self.kernel.explorer.loaded(acquire=True)
             order.acquire(("rcu", pointer(args[0])))
         elif name == "rcu_access_pointer":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from kmock.explore.order import Order
 from kmock.explore.races import WORD, Races
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from kmock.explore.flow import Flow
     from kmock.explore.machine import ExploredKernel
+    from kmock.explore.races import Access
     from kmock.explore.strategy import Strategy
     from kmock.sanitizers.object import Allocation
     from kmock.stack import Stack
@@ -37,14 +38,18 @@ _WAYS = tuple(
         "mm/percpu_var.py",
         "mm/uaccess.py",
         "mm/util.py",
+        "kernel/bitops.py",
         "kernel/list.py",
         "kernel/contracts.py",
         "sanitizers/string_checks.py",
         "linux/_api.py",
         "linux/barrier.py",
+        "linux/bitmap.py",
+        "linux/bitops.py",
         "linux/compiler.py",
         "linux/list.py",
         "linux/percpu_defs.py",
+        "linux/rculist.py",
         "linux/rcupdate.py",
         "linux/string.py",
         "linux/uaccess.py",
@@ -53,6 +58,17 @@ _WAYS = tuple(
 
 # A test may start a kernel function as a task of its own; what that does is the driver's doing.
 _SPAWN = HERE + "kernel/spawn.py"
+
+
+_RCU_LISTS = HERE + "linux/rculist.py"
+
+
+class Way(NamedTuple):
+    """How the driver comes to access memory."""
+
+    frame: FrameType
+    rcu: bool
+    """Whether it goes through a list that is made for RCU, where every step is ordered."""
 
 
 def _is_drivers(frame: FrameType) -> bool:
@@ -111,35 +127,43 @@ class Explorer:
 
     def called(self, name: str, caller: FrameType | None) -> None:
         """A kernel function is called; a step, if the driver itself calls it."""
-        if not name.startswith(("rcu_dereference", "rcu_access")):  # which say what the load before them was
+        if not name.startswith(
+            ("rcu_dereference", "rcu_access", "srcu_dereference")
+        ):  # which say what the load before them was
             self.races.settle(self.order.current)
         self.kernel.sched.running.polls = (None, 0)
         if caller is not None and _is_drivers(caller):
             self.kernel.sched.point()
 
-    def accessing(self) -> FrameType | None:
-        """The driver's frame that is about to access memory, after a step; None if kmock itself does."""
+    def accessing(self) -> Way | None:
+        """By which way of the driver's memory is about to be accessed, after a step; None if kmock itself does."""
         frame: FrameType | None = sys._getframe(2)
-        while frame is not None and frame.f_code.co_filename.startswith(_WAYS):
+        rcu = False
+        while frame is not None and (file := frame.f_code.co_filename).startswith(_WAYS):
+            rcu = rcu or file == _RCU_LISTS
             frame = frame.f_back
         if frame is None or not _is_drivers(frame) or self.kernel.sched.running.inside:
             return None
         self.kernel.sched.point()
-        return frame
+        return Way(frame, rcu)
 
-    def access(self, frame: FrameType, address: int, n: int, owner: Allocation | None, *, write: bool) -> Any:
-        """The driver's ``frame`` accesses memory; None as long as there is nobody to race with."""
+    def access(self, way: Way, address: int, n: int, owner: Allocation | None, *, write: bool) -> Access | None:
+        """The driver accesses memory; None where there is nobody to race with, or it minds that itself."""
         if not write:
-            self._polling(frame, address)
-        if self.order.alone:
-            return None
-        stack = capture(2, 24)
+            self._polling(way.frame, address)
         context = self.order.current
-        marked = context.marking > 0
-        made = self.races.access(address, n, owner, stack, write=write, marked=marked, frame=frame)
-        if write:
-            words = range(address // WORD, (address + n - 1) // WORD + 1)
-            self.order.stored(words, marked=marked, release=context.releasing > 0)
+        if self.order.alone or (context.retrying and not write):
+            return None
+        marked = context.marking > 0 or way.rcu
+        stack = capture(2, 16)
+        made = self.races.access(address, n, owner, stack, write=write, marked=marked, frame=way.frame)
+        words = range(address // WORD, (address + n - 1) // WORD + 1)
+        if write and marked and self.kernel.sched.running.unbroken and not context.releasing:
+            self.order.carried(words)
+        elif write:
+            self.order.stored(words, marked=marked, release=context.releasing > 0 or way.rcu)
+        elif marked:
+            self.order.loaded(words, acquire=context.releasing > 0 or way.rcu)
         self.races.torn(made)
         return made
 

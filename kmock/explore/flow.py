@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kmock.explore.order import Context
     from kmock.hw.cpu import Cpu
+    from kmock.kernel.irq import Action
     from kmock.kernel.task import Task
 
 
@@ -20,6 +21,7 @@ class Flow:
         "done",
         "fresh",
         "greenlet",
+        "handling",
         "idle",
         "idling",
         "inside",
@@ -32,6 +34,7 @@ class Flow:
         "serial",
         "surprised",
         "task",
+        "unbroken",
         "yields",
     )
 
@@ -64,6 +67,10 @@ class Flow:
         """Whether it gave way by itself."""
         self.saved: list[tuple[Cpu, Task, int, bool]] = []
         """Task, preempt_count and irq flag of its processor while it is switched out; the last one is where it goes on."""
+        self.handling: list[Action] = []
+        """Interrupt handlers that it runs, the innermost last."""
+        self.unbroken = 0
+        """Depth of what is one instruction, or as good as that."""
         self.inside = 0
         """Depth of what must not be interrupted: kmock's own work on memory."""
         self.polls: tuple[object, int] = (None, 0)

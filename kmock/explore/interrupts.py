@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kmock.explore.calls import READERS, UPDATES
-from kmock.kernel import preempt
 from kmock.kernel.hrtimer import HrTimers
 from kmock.kernel.irq import Irqs
 from kmock.kernel.irq_work import IrqWorks
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from kmock.explore.machine import ExploredKernel
     from kmock.hw.cpu import Cpu
     from kmock.kernel.hrtimer import HrTimerState, hrtimer
-    from kmock.kernel.irq import Line
+    from kmock.kernel.irq import Action, Line
     from kmock.kernel.irq_work import IrqWorkState, irq_work
     from kmock.kernel.tasklet import TaskletState, tasklet_struct
     from kmock.kernel.timer import TimerState, timer_list
@@ -76,20 +75,29 @@ class ExploringIrqs(Irqs):
         self._pinned.add(irq)
         return super().set_affinity(irq, cpu)
 
-    def raise_irq(self, irq: int) -> None:
+    @property
+    def handling(self) -> list[Action]:
+        """Handlers that the running flow runs, the innermost last."""
+        return self.kernel.sched.running.handling
+
+    @handling.setter
+    def handling(self, handling: list[Action]) -> None:
+        """Each flow has its own."""
+
+    def raise_irq(self, irq: int, source: Any = None) -> None:
         """The device raises its line; who can sleep waits until a processor that handles it elsewhere is through."""
         line = self.lines.get(irq)
         if line is None or not line.actions or line.depth:
-            super().raise_irq(irq)
+            super().raise_irq(irq, source)
             return
         k = self.kernel
         order = k.explorer.order
         order.release(("raised", irq))
         cpu = self._landing(irq, line)
         if cpu is k.cpu:
-            self._deliver(irq, line)
+            self._deliver(irq, line, source)
         else:
-            flow = k.sched.interrupt(cpu, f"irq {irq}", lambda: self._serve(irq, line))
+            flow = k.sched.interrupt(cpu, f"irq {irq}", lambda: self._serve(irq, line, source))
             if k.cpu.preempt_count or k.cpu.irqs_off:
                 return
             while not flow.done:
@@ -103,31 +111,21 @@ class ExploringIrqs(Irqs):
             numbers += [n for n in range(min(len(k.cpus), _LANDINGS)) if n != line.cpu]
         return k.cpus[numbers[k.explorer.decide(k.sched.running, [f"c{n}" for n in numbers])]]
 
-    def _deliver(self, irq: int, line: Line) -> None:
-        if self.kernel.cpu.irqs_off:
-            super()._deliver(irq, line)
-            return
-        with preempt.hardirq(self.kernel):
-            self._serve(irq, line)
-
-    def _serve(self, irq: int, line: Line) -> None:
+    def _serve(self, irq: int, line: Line, source: Any) -> None:
         """``handle_edge_irq()``: a line that is being handled elsewhere is handled there once more."""
         if line.depth:
             line.pending = True
             return
-        if ("irq", irq) in self._running.flows:
-            self._again.add(irq)
-            return
         self._again.add(irq)
+        if ("irq", irq) in self._running.flows:
+            return
         while irq in self._again:
             self._again.discard(irq)
-            self._running(("irq", irq), lambda: self._handle_all(irq, line))
+            self._running(("irq", irq), lambda: self._serve_once(irq, line, source))
 
-    def _handle_all(self, irq: int, line: Line) -> None:
+    def _serve_once(self, irq: int, line: Line, source: Any) -> None:
         self.kernel.explorer.order.acquire(("raised", irq))
-        for action in list(line.actions):
-            if action in line.actions:
-                self._handle(action)
+        super()._serve(irq, line, source)
 
     def free(self, irq: int, dev_id: Any) -> str | None:
         """``free_irq()``."""

@@ -9,8 +9,8 @@ from kmock.mm.access import Memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import FrameType
 
+    from kmock.explore.explorer import Way
     from kmock.explore.machine import ExploredKernel
     from kmock.sanitizers.object import Allocation
 
@@ -30,31 +30,31 @@ class ExploringMemory(Memory):
 
     def load(self, p: int, offset: int, n: int) -> bytes:
         """Return the ``n`` bytes at ``p + offset``."""
-        frame = self.kernel.explorer.accessing()
-        if frame is None:
+        way = self.kernel.explorer.accessing()
+        if way is None:
             return super().load(p, offset, n)
-        parts = [super(ExploringMemory, self).load(p, offset + at, m) for at, m in self._steps(frame, p, offset, n)]
+        parts = [super(ExploringMemory, self).load(p, offset + at, m) for at, m in self._steps(way, p, offset, n)]
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def store(self, p: int, offset: int, data: bytes | bytearray | memoryview) -> None:
         """Write ``data`` at ``p + offset``."""
-        frame = self.kernel.explorer.accessing()
-        if frame is None:
+        way = self.kernel.explorer.accessing()
+        if way is None:
             super().store(p, offset, data)
             return
-        for at, m in self._steps(frame, p, offset, len(data), write=True):
+        for at, m in self._steps(way, p, offset, len(data), write=True):
             super().store(p, offset + at, data[at : at + m])
 
     def copy(self, to: int, source: int, n: int) -> None:
         """``memmove()``: a step before, and where the two don't overlap, some in between."""
-        frame = self.kernel.explorer.accessing()
-        if frame is None or n <= 0:
+        way = self.kernel.explorer.accessing()
+        if way is None or n <= 0:
             super().copy(to, source, n)
             return
         apart = abs(int(to) - int(source)) >= n
         flow = self.kernel.sched.running
-        loads = self._steps(frame, source, 0, n, split=apart)
-        for (at, m), _ in zip(loads, self._steps(frame, to, 0, n, write=True, split=apart), strict=True):
+        loads = self._steps(way, source, 0, n, split=apart)
+        for (at, m), _ in zip(loads, self._steps(way, to, 0, n, write=True, split=apart), strict=True):
             flow.inside += 1
             try:
                 super().copy(to + at, source + at, m)
@@ -62,7 +62,7 @@ class ExploringMemory(Memory):
                 flow.inside -= 1
 
     def _steps(
-        self, frame: FrameType, p: int, offset: int, n: int, *, write: bool = False, split: bool = True
+        self, way: Way, p: int, offset: int, n: int, *, write: bool = False, split: bool = True
     ) -> Iterator[tuple[int, int]]:
         """Watch an access; yield the pieces ``(offset, length)`` that it is made in, with a step between them."""
         explorer = self.kernel.explorer
@@ -71,7 +71,7 @@ class ExploringMemory(Memory):
         if n <= 0 or (owner is not None and not owner.live):
             yield 0, n  # what is wrong with it is found when it is made
             return
-        access = explorer.access(frame, address, n, owner, write=write)
+        access = explorer.access(way, address, n, owner, write=write)
         if access is None or n <= self.word or not split or owner is None or not owner.addr <= address <= owner.end - n:
             yield 0, n
             return

@@ -39,7 +39,7 @@ def merge(into: Clock, other: Clock) -> None:
 class Context:
     """A task, or the interrupts of one processor: events in an order of their own."""
 
-    __slots__ = ("acquired", "clock", "fenced", "marking", "name", "number", "off", "releasing")
+    __slots__ = ("acquired", "clock", "fenced", "marking", "name", "number", "off", "releasing", "retrying")
 
     def __init__(self, number: int, name: str) -> None:
         self.number = number
@@ -54,6 +54,8 @@ class Context:
 
         self.marking = 0
         """Depth of what makes marked accesses."""
+        self.retrying = False
+        """Whether it reads under a sequence counter, and will read again if a writer came."""
         self.releasing = 0
         """Depth of what makes stores that publish all that was done before."""
 

@@ -174,7 +174,7 @@ class ExploringScheduler(Scheduler):
     def point(self) -> None:
         """The running flow is about to take a step: let it, or let another go on instead."""
         me = self.running
-        if me.inside or self.kernel.cpu is not me.cpu:
+        if me.inside or me.unbroken or self.kernel.cpu is not me.cpu:
             return
         others = [] if me.fresh else self._others(me)
         me.fresh = False

@@ -254,7 +254,7 @@ def test_rcu_callbacks_come_behind_readers():
     def program(k):
         d = dev()
         old = Config.at(kzalloc(64, GFP_KERNEL))
-        d.config = old
+        rcu_assign_pointer(d, "config", old)
 
         def reader():
             rcu_read_lock()

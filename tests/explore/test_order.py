@@ -6,13 +6,19 @@ import pytest
 
 from kmock.explore.search import attempt_of, explore
 from kmock.explore.strategy import Strategy
-from kmock.linux import atomic, barrier, refcount
+from kmock.linux import atomic, barrier, bitops, refcount
 from kmock.linux.atomic import atomic_t
 from kmock.linux.barrier import smp_load_acquire, smp_store_mb, smp_store_release
+from kmock.linux.bitops import clear_bit_unlock, set_bit
 from kmock.linux.compiler import READ_ONCE, WRITE_ONCE, data_race
+from kmock.linux.list import INIT_LIST_HEAD, list_del, list_for_each_entry, list_head
 from kmock.linux.processor import cpu_relax
+from kmock.linux.rculist import list_add_rcu, list_for_each_entry_rcu
+from kmock.linux.rcupdate import rcu_read_lock, rcu_read_unlock
+from kmock.linux.seqlock import read_seqbegin, read_seqretry, seqlock_init, seqlock_t, write_seqlock, write_sequnlock
 from kmock.linux.slab import GFP_KERNEL, kfree, kzalloc
-from kmock.linux.types import Struct, u32
+from kmock.linux.srcu import DEFINE_SRCU, srcu_read_lock, srcu_read_unlock, synchronize_srcu
+from kmock.linux.types import Struct, addressof, offsetof, u32, u64
 
 
 class Box(Struct):
@@ -244,3 +250,137 @@ def test_a_reference_count_orders_the_last_use_before_the_free():
         k.join()
 
     assert explore(program, strategy="exhaustive").failed is None
+
+
+# -- sequence counters, bits, RCU lists, SRCU ---------------------------------------------------------------
+
+
+class Shared(Struct):
+    bits: u64
+    seq: seqlock_t
+    low: u32
+    high: u32
+    head: list_head
+
+
+def shared(k):
+    s = Shared.at(kzalloc(128, GFP_KERNEL))
+    seqlock_init(s.seq)
+    INIT_LIST_HEAD(s.head)
+    return s
+
+
+def both(first, second, strategy="random"):
+    """Return what goes wrong with two tasks that work on one Shared."""
+
+    def program(k):
+        s = shared(k)
+        k.spawn(first, s, cpu=0)
+        k.spawn(second, s, cpu=1)
+        k.join()
+        kfree(s)
+
+    result = explore(program, strategy=strategy, runs=60)
+    return set(result.failed.failure) if result.failed is not None else set()
+
+
+def write_under_seqlock(s):
+    write_seqlock(s.seq)
+    s.low += 1
+    s.high += 1
+    write_sequnlock(s.seq)
+
+
+def test_readers_that_try_again_may_race():
+    def read(s):
+        while True:
+            start = read_seqbegin(s.seq)
+            low, high = s.low, s.high
+            if not read_seqretry(s.seq, start):
+                break
+        assert low == high
+
+    assert both(write_under_seqlock, read) == set()
+    assert both(write_under_seqlock, write_under_seqlock) == set()
+    assert both(write_under_seqlock, lambda s: s.low) == {"data-race"}
+
+
+def test_bits_change_in_one_step():
+    def atomic_bit(s):
+        set_bit(1, addressof_bits(s))
+
+    def other_atomic_bit(s):
+        set_bit(2, addressof_bits(s))
+
+    assert both(atomic_bit, other_atomic_bit) == set()
+    assert both(atomic_bit, lambda s: bitops.__set_bit(2, addressof_bits(s))) == {"data-race"}
+
+
+def addressof_bits(s):
+    return addressof(s) + offsetof(Shared, "bits")
+
+
+def test_a_bit_is_a_lock():
+    def locked(s):
+        while bitops.test_and_set_bit_lock(0, addressof_bits(s)):
+            cpu_relax()
+        s.low += 1
+        clear_bit_unlock(0, addressof_bits(s))
+
+    assert both(locked, locked) == set()
+
+
+def test_a_list_for_rcu_readers():
+    class Node(Struct):
+        link: list_head
+        value: u32
+
+    def add(s):
+        node = Node.at(kzalloc(64, GFP_KERNEL))
+        node.value = 7
+        list_add_rcu(node.link, s.head)
+
+    def read(s):
+        rcu_read_lock()
+        values = [node.value for node in list_for_each_entry_rcu(s.head, Node, "link")]
+        rcu_read_unlock()
+        assert values in ([], [7])
+
+    def program(k):
+        s = shared(k)
+        k.spawn(add, s, cpu=0)
+        k.spawn(read, s, cpu=1)
+        k.join()
+        (node,) = list_for_each_entry(s.head, Node, "link")
+        list_del(node.link)
+        kfree(node)
+        kfree(s)
+
+    for strategy in ("pct", "random"):
+        assert explore(program, strategy=strategy, runs=60).failed is None
+
+
+def test_srcu_orders_as_rcu_does():
+    srcu = DEFINE_SRCU("srcu")
+
+    def program(k):
+        s = shared(k)
+        published = [s]
+
+        def read():
+            idx = srcu_read_lock(srcu)
+            if published:
+                assert published[0].low == 0
+            srcu_read_unlock(srcu, idx)
+
+        def free():
+            published.clear()
+            synchronize_srcu(srcu)
+            kfree(s)
+
+        k.spawn(read, cpu=0)
+        k.spawn(free, cpu=1)
+        k.join()
+
+    for strategy in ("pct", "random"):
+        assert explore(program, strategy=strategy, runs=60).failed is None

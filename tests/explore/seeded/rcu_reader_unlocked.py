@@ -43,7 +43,7 @@ def program(k, *, mended):
     dev = Dev.at(kzalloc(64, GFP_KERNEL))
     old = Config.at(kzalloc(32, GFP_KERNEL))
     old.speed = 1
-    dev.config = old
+    rcu_assign_pointer(dev, "config", old)
     speeds = []
     k.spawn(lambda: speeds.append(read(dev, mended=mended)), cpu=0, name="reader")
     k.spawn(update, dev, old, cpu=1)
