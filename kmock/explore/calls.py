@@ -94,12 +94,14 @@ class ExploringContracts(Contracts):
         flow = k.sched.running
         one_step = _ONE_STEP.match(name) is not None
         ordered = _ORDERED_STEP.match(name) is not None
+        flow.calls += 1
         flow.unbroken += one_step
         context.marking += one_step or ordered
         context.releasing += ordered
         try:
             result = self._made(contract, function, args, kwargs)
         finally:
+            flow.calls -= 1
             flow.unbroken -= one_step
             context.marking -= one_step or ordered
             context.releasing -= ordered

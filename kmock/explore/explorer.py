@@ -58,9 +58,9 @@ _WAYS = tuple(
 
 # A test may start a kernel function as a task of its own; what that does is the driver's doing.
 _SPAWN = HERE + "kernel/spawn.py"
-
-
 _RCU_LISTS = HERE + "linux/rculist.py"
+# Calls that say of what kind the load was that comes right before them.
+_JUDGES = ("rcu_dereference", "rcu_access", "srcu_dereference")
 
 
 class Way(NamedTuple):
@@ -127,9 +127,7 @@ class Explorer:
 
     def called(self, name: str, caller: FrameType | None) -> None:
         """A kernel function is called; a step, if the driver itself calls it."""
-        if not name.startswith(
-            ("rcu_dereference", "rcu_access", "srcu_dereference")
-        ):  # which say what the load before them was
+        if not name.startswith(_JUDGES):
             self.races.settle(self.order.current)
         self.kernel.sched.running.polls = (None, 0)
         if caller is not None and _is_drivers(caller):
@@ -207,6 +205,16 @@ class Explorer:
         finally:
             context.marking -= 1
             context.releasing -= release
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """What is done in the block is no step, and nobody's access."""
+        flow = self.kernel.sched.running
+        flow.inside += 1
+        try:
+            yield
+        finally:
+            flow.inside -= 1
 
     def fence(self, *, read: bool, write: bool) -> None:
         """A memory barrier."""

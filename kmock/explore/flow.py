@@ -15,6 +15,7 @@ class Flow:
     """What the explorer switches between. Each has its own stack of Python's (a greenlet) and its own order of events."""
 
     __slots__ = (
+        "calls",
         "contexts",
         "cpu",
         "decisions",
@@ -69,6 +70,8 @@ class Flow:
         """Task, preempt_count and irq flag of its processor while it is switched out; the last one is where it goes on."""
         self.handling: list[Action] = []
         """Interrupt handlers that it runs, the innermost last."""
+        self.calls = 0
+        """Depth of kernel calls."""
         self.unbroken = 0
         """Depth of what is one instruction, or as good as that."""
         self.inside = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from kmock.errors import Deadlock
@@ -68,7 +68,7 @@ def hang_report(k: Kernel, waiting: list[Task], kind: str = "") -> Report:
     waiting = waiting or [k.current]
     if not kind:
         cycle = next((circle for task in waiting if (circle := cycle_through(k, task))), None)
-        kind, waiting = ("deadlock", cycle) if cycle else (_kind(waiting), waiting)
+        kind, waiting = ("deadlock", cycle) if cycle else (_kind(k, waiting), waiting)
     key = ("hang", frozenset(waiting))
     report = k.report(
         kind,
@@ -82,22 +82,23 @@ def hang_report(k: Kernel, waiting: list[Task], kind: str = "") -> Report:
     return found
 
 
-def _kind(waiting: list[Task]) -> str:
+def _kind(k: Kernel, waiting: list[Task]) -> str:
     """What it is called when ``waiting`` wait, and not for each other."""
-    waiting.sort(key=lambda task: not _overslept(task))
-    if _overslept(waiting[0]):
+    waiting.sort(key=lambda task: not _overslept(k, task))
+    if _overslept(k, waiting[0]):
         return "lost-wakeup"
     wait = waiting[0].wait
     return wait.kind if wait is not None else "hang"
 
 
-def _overslept(task: Task) -> str:
+def _overslept(k: Kernel, task: Task) -> str:
     """Why ``task`` should not have gone to sleep; empty if there is no sign of that."""
     wait: Wait | None = task.wait
     if wait is None or not task.state:
         return ""
     if wait.condition is not None:
-        with suppress(Exception):  # it may only be meant to be asked by a task that holds this or that
+        watched = k.explorer.aside() if k.explorer is not None else nullcontext()
+        with watched, suppress(Exception):  # it may only be meant to be asked by a task that holds this or that
             return "what it waits for has come true, and nobody woke it" if wait.condition() else ""
     return "it was woken when it did not sleep yet, and nobody will again" if task.woken_early else ""
 
@@ -123,7 +124,7 @@ def _describe(k: Kernel, task: Task) -> list[str]:
     place = user_frames(task.slept_at)
     at = f" at {place[0].short}" if place else ""
     lines = [f"task {task!r} waits {wait.what if wait is not None else 'for ever'}{at}"]
-    if why := _overslept(task):
+    if why := _overslept(k, task):
         lines.append(f"  {why}")
     if wait is not None:
         lines += [f"  held by {held.task!r}, taken by {held.how}() at {held.short}" for held in wait.holders(k)]
@@ -139,6 +140,6 @@ def _stacks(k: Kernel, waiting: list[Task]) -> dict[str, Stack]:
         if task.wait is not None:
             for held in task.wait.holders(k):
                 stacks.setdefault(f"taken by {held.task!r}", held.stack)
-        if task.woken_early and _overslept(task):
+        if task.woken_early and _overslept(k, task):
             stacks.setdefault("woken too early", task.woken_early)
     return stacks

@@ -23,5 +23,8 @@ class Watcher(Protocol):
     def storing(self, *, release: bool = False) -> AbstractContextManager[None]:
         """What is stored in the block is marked so; with ``release`` it publishes all that was done before."""
 
+    def aside(self) -> AbstractContextManager[None]:
+        """What is done in the block is kmock's doing, and not the driver's."""
+
     def fence(self, *, read: bool, write: bool) -> None:
         """A memory barrier."""

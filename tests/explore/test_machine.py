@@ -27,6 +27,7 @@ from kmock.linux.interrupt import (
     tasklet_setup,
     tasklet_struct,
 )
+from kmock.linux.io import ioremap, iounmap, writel
 from kmock.linux.irq_work import init_irq_work, irq_work, irq_work_queue, irq_work_sync
 from kmock.linux.jiffies import jiffies
 from kmock.linux.kthread import kthread_run, kthread_should_stop, kthread_stop
@@ -336,3 +337,52 @@ def test_memory_that_has_a_new_owner_does_not_race_with_the_old_one():
         k.join()
 
     silent(program, kasan=False)
+
+
+class Doorbell:
+    """A device that raises its interrupt when its register is written."""
+
+    def __init__(self, k):
+        self.k = k
+
+    def read(self, offset, width):
+        return 0
+
+    def write(self, offset, width, value):
+        self.k.raise_irq(7)
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_a_device_interrupts_the_driver_that_started_it(early):
+    def program(k):
+        k.mmio(0xF0000000, 4096, Doorbell(k))
+        regs = ioremap(0xF0000000, 4096)
+        d = dev()
+        init_completion(d.done)
+
+        def handler(irq, dev_id):
+            d.n += 1
+            complete(d.done)
+            return IRQ_HANDLED
+
+        def start():
+            if not early:
+                d.n = 1
+            writel(1, regs)
+            if early:
+                d.n = 1
+            wait_for_completion(d.done)
+
+        assert request_irq(7, handler, 0, "dev", d) == 0
+        k.spawn(start, cpu=0)
+        k.join()
+        n = d.n
+        free_irq(7, d)
+        kfree(d)
+        iounmap(regs)
+        assert early or n == 2
+
+    if early:
+        fires(program, "data-race")
+    else:
+        silent(program)
