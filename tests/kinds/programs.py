@@ -1,7 +1,6 @@
 """The programs that show each kind of finding: ``fire/<kind>.py`` makes it, ``silent/<kind>.py`` is the correct twin.
 
-A program is ``def program(k)``, the correct twin may also be called ``good``; a module-level ``BOOT`` has options for the machine,
-``SCHEDULE`` the interleaving in which it is to run. In a program that fires, the line
+A program is ``def program(k)``, the correct twin may also be called ``good``; a module-level ``BOOT`` has options for the machine, ``SCHEDULE`` the interleaving to run in. In a program that fires, the line
 that the report has to point at ends in ``# here``.
 """
 
@@ -15,9 +14,6 @@ from typing import TYPE_CHECKING, Any
 import kmock
 from kmock import kinds
 from kmock.errors import ReportedError
-from kmock.explore.machine import ExploredKernel
-from kmock.explore.schedule import decode
-from kmock.explore.strategy import Replay
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,6 +56,11 @@ def play(file: Path, kind: str) -> tuple[list[Report], kmock.KernelConfig]:
 def _boot(schedule: str | None, options: dict[str, Any]) -> Kernel:
     if schedule is None:
         return kmock.boot(**options)
+    # Imported here, not above: golden texts know in which line play() calls the program.
+    from kmock.explore.machine import ExploredKernel
+    from kmock.explore.schedule import decode
+    from kmock.explore.strategy import Replay
+
     return ExploredKernel(kmock.KernelConfig.make(None, **options), Replay(decode(schedule)))
 
 
