@@ -34,6 +34,7 @@ _WAYS = tuple(
     for way in (
         "lang/",
         "explore/",
+        "dma/watch.py",
         "mm/access.py",
         "mm/percpu_var.py",
         "mm/uaccess.py",

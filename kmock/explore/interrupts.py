@@ -127,9 +127,9 @@ class ExploringIrqs(Irqs):
         self.kernel.explorer.order.acquire(("raised", irq))
         super()._serve(irq, line, source)
 
-    def free(self, irq: int, dev_id: Any) -> str | None:
+    def free(self, irq: int, dev_id: Any, order: str = "cleanup-order") -> str | None:
         """``free_irq()``."""
-        name = super().free(irq, dev_id)
+        name = super().free(irq, dev_id, order)
         self._running.wait(("irq", irq))
         return name
 

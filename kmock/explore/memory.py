@@ -20,13 +20,12 @@ _PIECES = 4  # where a long copy could be interrupted is much the same everywher
 class ExploringMemory(Memory):
     """All of a kernel's memory, in a test that explores interleavings."""
 
-    __slots__ = ("word",)
+    __slots__ = ()
     kernel: ExploredKernel
 
     def __init__(self, kernel: ExploredKernel) -> None:
         super().__init__(kernel)
-        self.watched = True
-        self.word = kernel.layout.bits // 8
+        self.quick = False
 
     def load(self, p: int, offset: int, n: int) -> bytes:
         """Return the ``n`` bytes at ``p + offset``."""
@@ -72,11 +71,12 @@ class ExploringMemory(Memory):
             yield 0, n  # what is wrong with it is found when it is made
             return
         access = explorer.access(way, address, n, owner, write=write)
-        if access is None or n <= self.word or not split or owner is None or not owner.addr <= address <= owner.end - n:
+        word = self.kernel.layout.bits // 8
+        if access is None or n <= word or not split or owner is None or not owner.addr <= address <= owner.end - n:
             yield 0, n
             return
         whole = explorer.races.begin(access)
-        size = -(-n // _PIECES // self.word) * self.word or self.word
+        size = -(-n // _PIECES // word) * word or word
         for at in range(0, n, size):
             if at:
                 self.kernel.sched.point()

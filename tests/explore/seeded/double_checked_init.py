@@ -6,7 +6,7 @@ from kmock.linux.mutex import mutex, mutex_init, mutex_lock, mutex_unlock
 from kmock.linux.slab import GFP_KERNEL, kfree, kzalloc
 from kmock.linux.types import Ptr, Struct, u32
 
-FINDS = {"null-dereference", "data-race"}
+FINDS = {"null-deref", "data-race"}
 
 
 class Dev(Struct):

@@ -12,7 +12,7 @@ from kmock.linux.spinlock import (
 )
 from kmock.linux.types import Struct, u32
 
-FINDS = {"lock-recursive", "lock-inconsistent-state", "lock-irq-inversion", "deadlock", "lock-irq-unsafe"}
+FINDS = {"lock-recursive", "lock-irq-inversion", "lock-irq-unsafe", "deadlock"}
 IRQ = 7
 
 

@@ -6,7 +6,7 @@ from kmock.linux.slab import GFP_KERNEL, kfree, kzalloc
 from kmock.linux.spinlock import spin_lock, spin_lock_init, spin_unlock, spinlock_t
 from kmock.linux.types import NULL, Ptr, Struct, u32
 
-FINDS = {"slab-use-after-free-read", "slab-use-after-free-write", "refcount-add-on-zero", "data-race"}
+FINDS = {"slab-use-after-free-read", "slab-use-after-free-write", "refcount-inc-from-zero", "data-race"}
 
 
 class Session(Struct):
