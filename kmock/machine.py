@@ -73,11 +73,14 @@ if TYPE_CHECKING:
     from kmock.kernel.timer import Timers
     from kmock.kernel.workqueue import Workqueues
     from kmock.lang.ptr import Ptr
+    from kmock.mm.boot_memory import BootMemory
     from kmock.mm.genalloc import GenPools
     from kmock.mm.ioremap import Ioremap
     from kmock.mm.kfree_rcu import KfreeRcu
+    from kmock.mm.memory_hotplug import MemoryBlocks
     from kmock.mm.page_alloc import PageAllocator
     from kmock.mm.percpu import PerCpu
+    from kmock.mm.ports import Ports
     from kmock.mm.slub import Slub
     from kmock.mm.uaccess import Uaccess
     from kmock.mm.vmalloc import Vmalloc
@@ -163,6 +166,10 @@ class Kernel(Panic):
 
     # -- subsystems that come up when first used --------------------------------------------------
 
+    boot_memory: Subsystem[BootMemory] = Subsystem("mm.boot_memory:BootMemory")
+    """Memory before the page allocator has it."""
+    memory_blocks: Subsystem[MemoryBlocks] = Subsystem("mm.memory_hotplug:MemoryBlocks")
+    """Memory that came after boot."""
     page_alloc: Subsystem[PageAllocator] = Subsystem("mm.page_alloc:PageAllocator")
     """Whole pages, and the zones they lie in."""
     slab: Subsystem[Slub] = Subsystem("mm.slub:Slub")
@@ -211,6 +218,8 @@ class Kernel(Panic):
     """Who uses which bus addresses."""
     genpools: Subsystem[GenPools] = Subsystem("mm.genalloc:GenPools")
     """Pools of special memory."""
+    io_ports: Subsystem[Ports] = Subsystem("mm.ports:Ports")
+    """Devices behind I/O ports."""
     ioremap: Subsystem[Ioremap] = Subsystem("mm.ioremap:Ioremap")
     """Mappings of device memory."""
     sched: Subsystem[Scheduler] = Subsystem("kernel.sched:Scheduler")
@@ -319,6 +328,13 @@ class Kernel(Panic):
         """Write to a file of /proc, /sys or debugfs; OSError with the errno the kernel gives."""
         self.files.write(path, text)
 
+    def early_boot(self) -> AbstractContextManager[None]:
+        """Run the block as early boot does, when memory is memblock's: what is left of it then becomes the zones.
+
+        RuntimeError on a machine that something was allocated on already.
+        """
+        return self.boot_memory.open()
+
     def hardirq(self) -> AbstractContextManager[None]:
         """Run the block as a hard interrupt handler on the current CPU."""
         from kmock.kernel import preempt  # noqa: PLC0415 -- comes up when first used
@@ -402,6 +418,10 @@ class Kernel(Panic):
     def dma_write(self, dev: Device, addr: int, data: bytes) -> None:
         """Let ``dev``, as bus master, write ``data`` at its address ``addr``."""
         self.dma.master.write(dev, addr, data)
+
+    def ports(self, base: int, size: int, model: Model | None = None) -> Window:
+        """Put a device's registers behind ``size`` I/O ports from ``base`` on; otherwise as :meth:`mmio`."""
+        return self.io_ports.window(base, size, model)
 
     def run(self) -> None:
         """Run tasks until all are idle."""
