@@ -74,10 +74,12 @@ if TYPE_CHECKING:
     from kmock.kernel.workqueue import Workqueues
     from kmock.lang.ptr import Ptr
     from kmock.mm.boot_memory import BootMemory
+    from kmock.mm.dmapool import DmaPools
     from kmock.mm.genalloc import GenPools
     from kmock.mm.ioremap import Ioremap
     from kmock.mm.kfree_rcu import KfreeRcu
     from kmock.mm.memory_hotplug import MemoryBlocks
+    from kmock.mm.mempool import Mempools
     from kmock.mm.page_alloc import PageAllocator
     from kmock.mm.percpu import PerCpu
     from kmock.mm.ports import Ports
@@ -86,6 +88,7 @@ if TYPE_CHECKING:
     from kmock.mm.vmalloc import Vmalloc
     from kmock.mm.zones import Zone
     from kmock.sanitizers.census import Census
+    from kmock.sanitizers.guarded_fields import GuardedFields
     from kmock.sanitizers.kmemleak import Kmemleak
     from kmock.sanitizers.kmsan import Kmsan
     from kmock.sanitizers.leftovers import Leftovers
@@ -180,6 +183,8 @@ class Kernel(Panic):
     """What has to be as it was when the test ends."""
     lockdep: Subsystem[Lockdep] = Subsystem("sanitizers.lockdep:Lockdep")
     """Misuse of locks."""
+    guarded_fields: Subsystem[GuardedFields] = Subsystem("sanitizers.guarded_fields:GuardedFields")
+    """Members of structs that are touched without their lock."""
     rcu: Subsystem[Rcu] = Subsystem("kernel.rcu:Rcu")
     """Grace periods."""
     irqs: Subsystem[Irqs] = Subsystem("kernel.irq:Irqs")
@@ -208,6 +213,10 @@ class Kernel(Panic):
     """Nodes of lists that lie in no simulated memory."""
     image: Subsystem[Image] = Subsystem("kernel.image:Image")
     """The kernel's text and data."""
+    dma_pools: Subsystem[DmaPools] = Subsystem("mm.dmapool:DmaPools")
+    """Small blocks that devices can reach."""
+    mempools: Subsystem[Mempools] = Subsystem("mm.mempool:Mempools")
+    """Memory that is there when no other is."""
     kfree_rcu: Subsystem[KfreeRcu] = Subsystem("mm.kfree_rcu:KfreeRcu")
     """Memory that is freed after a grace period."""
     vmalloc: Subsystem[Vmalloc] = Subsystem("mm.vmalloc:Vmalloc")
@@ -216,10 +225,10 @@ class Kernel(Panic):
     """Memory that every processor has a copy of."""
     resources: Subsystem[Resources] = Subsystem("kernel.resource:Resources")
     """Who uses which bus addresses."""
-    genpools: Subsystem[GenPools] = Subsystem("mm.genalloc:GenPools")
-    """Pools of special memory."""
     io_ports: Subsystem[Ports] = Subsystem("mm.ports:Ports")
     """Devices behind I/O ports."""
+    genpools: Subsystem[GenPools] = Subsystem("mm.genalloc:GenPools")
+    """Pools of special memory."""
     ioremap: Subsystem[Ioremap] = Subsystem("mm.ioremap:Ioremap")
     """Mappings of device memory."""
     sched: Subsystem[Scheduler] = Subsystem("kernel.sched:Scheduler")
@@ -240,6 +249,8 @@ class Kernel(Panic):
     """Device classes."""
     devices: Subsystem[Devices] = Subsystem("drivers.core:Devices")
     """Devices."""
+    dma: Subsystem[Dma] = Subsystem("dma.mapping:Dma")
+    """Memory that devices reach."""
     buses: Subsystem[Buses] = Subsystem("drivers.bus:Buses")
     """Buses, and their drivers."""
     platform: Subsystem[PlatformBus] = Subsystem("drivers.platform:PlatformBus")
@@ -250,8 +261,6 @@ class Kernel(Panic):
     """What objects show in ``/sys``."""
     managed: Subsystem[Managed] = Subsystem("drivers.devm:Managed")
     """What the kernel knows how to give back for a device."""
-    dma: Subsystem[Dma] = Subsystem("dma.mapping:Dma")
-    """Memory that devices reach."""
     devres: Subsystem[Devres] = Subsystem("drivers.devres:Devres")
     """What devices give back by themselves."""
     devtmpfs: Subsystem[DevTmpFs] = Subsystem("fs.devtmpfs:DevTmpFs")
@@ -378,6 +387,10 @@ class Kernel(Panic):
         """
         return self.ioremap.window(base, size, model)
 
+    def ports(self, base: int, size: int, model: Model | None = None) -> Window:
+        """Put a device's registers behind ``size`` I/O ports from ``base`` on; otherwise as :meth:`mmio`."""
+        return self.io_ports.window(base, size, model)
+
     def device(self, name: str, dma_mask: int | None = None) -> device:
         """Make a device that counts as bound until ``devres_release_all(dev)`` or the end; its coherent mask is ``dma_mask``."""
         return self.devices.make_simple(name, dma_mask)
@@ -418,10 +431,6 @@ class Kernel(Panic):
     def dma_write(self, dev: Device, addr: int, data: bytes) -> None:
         """Let ``dev``, as bus master, write ``data`` at its address ``addr``."""
         self.dma.master.write(dev, addr, data)
-
-    def ports(self, base: int, size: int, model: Model | None = None) -> Window:
-        """Put a device's registers behind ``size`` I/O ports from ``base`` on; otherwise as :meth:`mmio`."""
-        return self.io_ports.window(base, size, model)
 
     def run(self) -> None:
         """Run tasks until all are idle."""
@@ -543,7 +552,7 @@ class Kernel(Panic):
             preempt_count=cpu.preempt_count,
             irqs_off=cpu.irqs_off,
             rcu_depth=task.rcu_depth,
-            locks=tuple(str(lock) for lock in task.held),
+            locks=tuple(str(held) for held in task.held if not held.is_map),
             time=self.clock.now,
             where=(
                 "nmi"

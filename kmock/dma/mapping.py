@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from kmock.sanitizers.object import Allocation
 
 _FILE: Final = "kernel/dma/mapping.c"
+SIZEOF_IOVA: Final = 40
 _DMA_OPS: Final = 0x260
 """Where the kernel looks first in a struct device: its ``dma_ops``."""
 
@@ -94,7 +95,7 @@ class Dma:
         k = self.kernel
         if not dev:
             self._null_device()
-        if begins and dev.driver is None and dev in self.released:
+        if begins and dev.driver is None and self._gone(dev):
             stack = k.capture()
             lines = [f"{dev.name} has no driver any more"]
             headline = f"BUG: kmock: dma-after-release in {k.symbol(stack)}"
@@ -103,6 +104,13 @@ class Dma:
             self.masked.add(dev)
             lines = [f"the driver of {dev.name} never said what it can address: call dma_set_mask_and_coherent()"]
             k.report("dma-mask-unset", f"BUG: kmock: dma-mask-unset in {k.symbol(k.capture())}", lines=lines)
+
+    def _gone(self, dev: device) -> bool:
+        """Whether the device lost its driver, which ``kernel.device()`` gives it, or its last reference."""
+        k = self.kernel
+        if dev in self.released or (dev in k.devices.plugged and dev.bus is None):
+            return True
+        return dev.kobj.initialized(k) and not dev.kobj.count(k)
 
     def _null_device(self) -> NoReturn:
         self.kernel.die(
@@ -116,6 +124,16 @@ class Dma:
         if dev.dma_mask is None:
             self.kernel.warn("dma-map-no-mask", f"{_FILE}:{line}", function, key=dev)
         return dev.dma_mask is not None
+
+    def made_to_fail(self) -> bool:
+        """Whether the test makes this mapping fail: by its memory for an address (alloc_iova_mem()), or by number.
+
+        Without an IOMMU there is no such memory, and only ``fail_nth`` and what sweeps with it choose mappings.
+        """
+        faults = self.kernel.faults
+        return faults.active and faults.should_fail_ex(
+            faults.attr("failslab"), SIZEOF_IOVA, spared=not self.kernel.config.iommu
+        )
 
     # -- mappings begin and end -------------------------------------------------------------------
 
@@ -134,17 +152,17 @@ class Dma:
             self.ownership.begin(m)
             if not m.attrs & DMA_ATTR_SKIP_CPU_SYNC or bounce >= 0:
                 self._flush(m, 0, m.size)
-            if owner is not None and m.direction != DMA_TO_DEVICE:
-                # kmsan_handle_dma(): the device will write it.
-                owner.mark_written(k.layout.page_offset + m.phys - owner.addr, m.size)
+            if m.direction != DMA_TO_DEVICE:
+                for _, phys, size in m.pieces:
+                    self.vet.device_writes(phys, size)
         self.debug.add(m)
 
     def finish(self, m: Mapping, direction: int, attrs: int) -> None:
         """A mapping was ended by a call with ``direction`` and ``attrs``: its bytes are the driver's again."""
         if m.watched:
             if not attrs & DMA_ATTR_SKIP_CPU_SYNC:
-                self._refresh(m, 0, m.size, direction)
                 self._neighbours(m)
+                self._refresh(m, 0, m.size, direction)
             self.ownership.unmapped(m)
             self.ownership.end(m)
             if m.cached:
@@ -185,6 +203,7 @@ class Dma:
                     f"byte {at - start} of {m.owner.what} shares a cacheline with the buffer, and was written meanwhile"
                 ]
                 self.debug.own("dma-map-shared-cacheline", m, lines)
+                self.caches.spoil(at)
                 return
 
     # -- single, page -----------------------------------------------------------------------------
@@ -212,6 +231,8 @@ class Dma:
         if not self.has_mask(dev, 152, "dma_map_page_attrs"):
             return DMA_MAPPING_ERROR
         owner, bad = (None, True) if said else self.vet.buffer(dev, phys, size, p)
+        if self.made_to_fail():
+            return DMA_MAPPING_ERROR
         dma, bounce = self.ops.map(dev, phys, size, direction, attrs, said=bad)
         if dma != DMA_MAPPING_ERROR:
             m = Mapping(dev, SINGLE, dma, size, direction, (Piece(0, phys, size),), attrs)
@@ -257,12 +278,14 @@ class Dma:
 
     def give_cpu(self, m: Mapping, start: int, n: int, direction: int) -> None:
         """Carry out a sync for the processor."""
+        m.synced = True
         if m.watched:
             self._refresh(m, start, n, direction)
             self.ownership.to_cpu(m, start, start + n)
 
     def give_device(self, m: Mapping, start: int, n: int, direction: int) -> None:
         """Carry out a sync for the device."""
+        m.synced = True
         if m.watched:
             if direction != DMA_FROM_DEVICE or m.cached:
                 self._flush(m, start, n)
@@ -280,7 +303,11 @@ class Dma:
                 f"Allocation size: {m.end - ref.dma}. Mapping size: {ref.size}."
             )
             stacks = {"access": k.capture(), "mapped": m.stack}
-            k.warn("dma-swiotlb-overflow", "kernel/dma/swiotlb.c:545", "swiotlb_bounce", text, stacks=stacks)
+            at = "kernel/dma/swiotlb.c:545"
+            report = k.warn("dma-swiotlb-overflow", at, "swiotlb_bounce", text, stacks=stacks)
+            if report is not None:
+                # dma-debug sees it, too.
+                k.reports.also(report, *((f"kernel/dma/debug.c:{line}", (ref, "unknown")) for line in (974, 1104)))
 
     # -- resources --------------------------------------------------------------------------------
 
@@ -295,6 +322,8 @@ class Dma:
             lines = [f"physical address {phys:#x} is RAM: map it with dma_map_single() or dma_map_page()"]
             headline = f"BUG: kmock: dma-resource-ram in {k.symbol(k.capture())}"
             k.report("dma-resource-ram", headline, lines=lines, key=("resource", phys))
+        if self.made_to_fail():
+            return DMA_MAPPING_ERROR
         dma = self.ops.map_resource(dev, phys, size, direction)
         if dma != DMA_MAPPING_ERROR:
             self.begin(Mapping(dev, RESOURCE, dma, size, direction, (Piece(0, phys, size),), attrs), -1, None)

@@ -39,6 +39,8 @@ class Ownership:
     def begin(self, m: Mapping) -> None:
         """A mapping begins: accesses to its pages are looked at from now on."""
         mem = self.kernel.mem
+        if not self.kernel.config.dma_debug:
+            return
         if not self.frames:
             mem.__class__ = WatchedMemory
             mem.quick = False
@@ -50,6 +52,8 @@ class Ownership:
 
     def end(self, m: Mapping) -> None:
         """A mapping ends."""
+        if not self.kernel.config.dma_debug:
+            return
         for number in _numbers(m):
             mappings = self.frames[number]
             mappings.remove(m)
@@ -149,7 +153,7 @@ class Ownership:
 
     def lost(self, m: Mapping, start: int, end: int) -> None:
         """Stale lines are dropped, and with them what the processor wrote there and no sync wrote back."""
-        if m.direction == DMA_BIDIRECTIONAL and m.dirty.any(start, end):
+        if m.dirty.any(start, end):
             lines = ["what the processor wrote was never synced for the device; syncing for the processor drops it"]
             stacks = {"access": m.dirty_stack, "synced": self.kernel.capture()}
             self.debug.own("write-lost-not-synced", m, lines, key=(m, "ownership"), stacks=stacks)

@@ -36,6 +36,7 @@ class scatterlist:
         "dma_address",
         "dma_length",
         "end",
+        "failed",
         "index",
         "length",
         "misplaced",
@@ -63,6 +64,8 @@ class scatterlist:
         """The last one (SG_END)."""
         self.chained: scatterlist | None = None
         """The array that this link leads to (SG_CHAIN)."""
+        self.failed = False
+        """Whether the list that it begins could not be mapped."""
         self.misplaced = False
         """Whether it was given memory outside of the direct map, and that was reported."""
 

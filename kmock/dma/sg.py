@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 _FILE: Final = "kernel/dma/mapping.c"
 
+Made = tuple[int, int, tuple[Piece, ...], int]
+"""A segment: the device's address, length, the memory behind it, and its bounce buffer, -1 for none."""
+
 
 class ScatterGather:
     """Lists of one machine that are mapped."""
@@ -37,9 +40,13 @@ class ScatterGather:
         self._ready(sgl, nents)
         listed = list(walk(k, sgl, nents))
         looked_at = [self._look(dev, sg) for sg in listed]
-        made = self._iommu(dev, listed, direction) if isinstance(dma.ops, IommuOps) else None
-        if made is None and not isinstance(dma.ops, IommuOps):
+        if dma.made_to_fail():
+            made = None
+        elif isinstance(dma.ops, IommuOps):
+            made = self._iommu(dma.ops, dev, listed, direction)
+        else:
             made = self._direct(dev, listed, looked_at, direction, attrs)
+        first_of(sgl).failed = made is None
         if made is None:
             dma.failed_sg.add(dev)
             return -errno.EIO
@@ -52,7 +59,7 @@ class ScatterGather:
     def _begin(
         self,
         dev: device,
-        made: list[tuple[int, int, tuple[Piece, ...], int]],
+        made: list[Made],
         looked_at: list[tuple[Allocation | None, bool]],
         call: tuple[int, int, int],
     ) -> None:
@@ -89,10 +96,10 @@ class ScatterGather:
         looked_at: list[tuple[Allocation | None, bool]],
         direction: int,
         attrs: int,
-    ) -> list[tuple[int, int, tuple[Piece, ...], int]] | None:
+    ) -> list[Made] | None:
         # dma_direct_map_sg(): all or nothing
         ops = self.kernel.dma.ops
-        made: list[tuple[int, int, tuple[Piece, ...], int]] = []
+        made: list[Made] = []
         for sg, (_, bad) in zip(listed, looked_at, strict=True):
             sg.dma_address, bounce = ops.map(dev, sg.phys, sg.length, direction, attrs, said=bad)
             if sg.dma_address == DMA_MAPPING_ERROR:
@@ -104,11 +111,8 @@ class ScatterGather:
             made.append((sg.dma_address, sg.length, (Piece(0, sg.phys, sg.length),), bounce))
         return made
 
-    def _iommu(
-        self, dev: device, listed: list[scatterlist], direction: int
-    ) -> list[tuple[int, int, tuple[Piece, ...], int]] | None:
-        ops = self.kernel.dma.ops
-        assert isinstance(ops, IommuOps)
+    @staticmethod
+    def _iommu(ops: IommuOps, dev: device, listed: list[scatterlist], direction: int) -> list[Made] | None:
         segments = ops.map_sg(dev, [(sg.phys, sg.length) for sg in listed], direction)
         if segments is None:
             return None
@@ -136,10 +140,11 @@ class ScatterGather:
         k.dma.check_device(dev)
         call = object()
         total = 0
+        unknown = "dma-map-sg-zero-unchecked" if first_of(sgl).failed else ""
         for i, sg in enumerate(walk(k, sgl, nents)):
             if total and i >= total:
                 break
-            ref = Ref(dev, SG, sg.dma_address, sg.dma_length, direction, nents, sg.phys, attrs)
+            ref = Ref(dev, SG, sg.dma_address, sg.dma_length, direction, nents, sg.phys, attrs, unknown)
             found = k.dma.debug.exact(ref)
             if not i:
                 total = found.total if found is not None else 0

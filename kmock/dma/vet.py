@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from kmock.hw.mmu import PTE_RW
 from kmock.kernel.image import Section
 from kmock.kernel.stack import TaskStack
 from kmock.mm.gfp import __GFP_DMA as GFP_DMA
@@ -57,7 +58,9 @@ class Vet:
 
     def not_linear(self, dev: Any, p: int, size: int) -> None:
         """``debug_dma_map_single()``: the address has no page."""
-        text = f"device driver maps memory from invalid area [addr=(____ptrval____)] [len={size}]"
+        if self.kernel.dma.debug.disabled:
+            return
+        text = f"device driver maps memory from invalid area [addr={int(p):016x}] [len={size}]"
         lines = []
         if isinstance(origin := getattr(p, "origin", None), FailedAllocation):
             lines.append(f"it is {origin.what}")
@@ -77,29 +80,57 @@ class Vet:
         if isinstance(owner, TaskStack):
             self._stack(dev, owner)
             return owner.probe(address), True
-        if isinstance(owner, Section):
+        if isinstance(owner, Section) and not owner.flags & PTE_RW:
             about = self._origin(p) if p is not None else None
             report = self._own("dma-map-text", address, about, [f"{size} bytes of the kernel's image are mapped"], None)
             return about, report is not None
         about = self._origin(p) if p is not None else None
         if about is None and owner is not None:
             about = owner.probe(address)
-        return about, about is not None and self._allocation(about, address, size)
+        return about, about is not None and self._allocation(about, address, size, by_page=p is None)
 
-    def _allocation(self, about: Allocation, address: int, size: int) -> bool:
+    def _allocation(self, about: Allocation, address: int, size: int, *, by_page: bool) -> bool:
         if about.area not in ("slab", "page"):
             return False
         first = address - about.addr
         if not about.live:
             lines = [f"{about.what} was freed before it is mapped"]
             return self._own("dma-map-freed", address, about, lines, (about, "mapped")) is not None
-        if first < 0 or first + size > about.usable:
+        if (first < 0 or first + size > about.usable) and not (by_page and self._goes_on(about, address + size)):
             lines = [f"bytes {first} to {first + size - 1} of {about.what}, which has {about.usable}, are mapped"]
             return self._own("dma-map-slab-overrun", address, about, lines, (about, "overrun")) is not None
         if self.kernel.config.lint and self._asked_for_low_memory(about):
             lines = ["memory is taken from ZONE_DMA, so that a device with few address bits can reach it"]
             self._own("gfp-dma-for-streaming", address, about, lines, (about, "zone"))
         return False
+
+    def _goes_on(self, about: Allocation, end: int) -> bool:
+        """Whether pages up to ``end`` are somebody's: a list may make one run of pages that were allocated one by one."""
+        at = about.addr + about.usable
+        while about.area == "page" and at < end:
+            following = self.kernel.mem.owner(at)
+            if following is None or not following.live or following.area != "page":
+                return False
+            at = following.addr + following.usable
+        return about.area == "page"
+
+    def device_writes(self, phys: int, size: int) -> None:
+        """``kmsan_handle_dma()``: the device will write these bytes, whoever they belong to."""
+        k = self.kernel
+        end = phys + size
+        while phys < end:
+            page = k.memmap.pages.get(phys >> 12)
+            address = k.layout.page_offset + phys
+            about = page.owner.probe(address) if page is not None and page.owner is not None else None
+            following = (phys | 0xFFF) + 1
+            if about is not None and about.phys >= 0:
+                first = max(phys, about.phys)
+                if first < end:
+                    about.mark_written(first - about.phys, end - first)
+                following = max(about.phys + about.usable, phys + 1)
+            elif about is not None:
+                about.written = None
+            phys = following
 
     @staticmethod
     def _asked_for_low_memory(about: Allocation) -> bool:
@@ -110,7 +141,7 @@ class Vet:
     def _stack(self, dev: Any, stack: TaskStack) -> None:
         k = self.kernel
         debug = k.dma.debug
-        text = "device driver maps memory from stack [probable addr=(____ptrval____)]"
+        text = f"device driver maps memory from stack [probable addr={stack.start:016x}]"
         if stack.task is k.current and not debug.disabled:
             debug.complain("dma-map-stack", 1078, "debug_dma_map_page", dev, text)
         else:
@@ -128,6 +159,8 @@ class Vet:
 
     def _own(self, kind: str, address: int, about: Allocation | None, lines: list[str], key: object) -> Report | None:
         k = self.kernel
+        if not k.config.dma_debug:
+            return None
         stacks = self._stacks(about)
         return k.report(
             kind,

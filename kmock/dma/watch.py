@@ -19,6 +19,7 @@ class WatchedMemory(Memory):
     """Memory of which some pages are mapped for devices."""
 
     __slots__ = ()
+    watched = True
 
     def _mapped(self, p: int, offset: int, n: int) -> bool:
         """Whether one of the pages of ``[p + offset, p + offset + n)`` is mapped for a device."""

@@ -31,6 +31,7 @@ PROVIDERS: tuple[tuple[str, str, str], ...] = (
     ("/sys/kernel/debug/kmemleak", "kmock.sanitizers.kmemleak", "attach"),
     ("/sys/devices/system/memory/", "kmock.mm.memory_hotplug", "attach"),
     ("/sys/kernel/debug/memblock/", "kmock.mm.boot_memory", "attach"),
+    ("/sys/kernel/debug/dma-api/", "kmock.dma.files", "attach"),
     ("/proc/", "kmock.fs.fault", "attach_proc"),
     ("/proc/", "kmock.fs.proc", "attach"),
     ("/proc/", "kmock.fs.devices", "attach_proc"),
@@ -39,6 +40,7 @@ PROVIDERS: tuple[tuple[str, str, str], ...] = (
     ("/proc/vmallocinfo", "kmock.mm.vmallocinfo", "attach"),
     ("/sys/bus/", "kmock.drivers.bus", "attach"),
     ("/sys/kernel/debug/devices_deferred", "kmock.drivers.bus", "attach_debugfs"),
+    ("/proc/lockdep", "kmock.sanitizers.lockdep_proc", "attach"),
     ("/proc/sys/vm/", "kmock.fs.proc", "attach_sysctl"),
     ("/sys/kernel/debug/kmemleak", "kmock.sanitizers.kmemleak", "attach"),
 )

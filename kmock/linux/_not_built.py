@@ -13,18 +13,9 @@ NOT_BUILT: Final = {
     "dma_mapping": """
         dma_mmap_attrs dma_mmap_coherent dma_mmap_noncontiguous dma_mmap_pages dma_mmap_wc
     """,
-    "dmapool": """
-        dma_pool_alloc dma_pool_create dma_pool_destroy dma_pool_free dma_pool_zalloc dmam_pool_create
-        dmam_pool_destroy
-    """,
     "fs": """
         __generic_file_write_iter device_driver_mmap filemap_fdatawait filemap_fdatawait_range filemap_flush
         filemap_write_and_wait_range generic_file_aio_read generic_file_aio_write generic_file_read_iter
-    """,
-    "mempool": """
-        mempool_alloc mempool_alloc_slab mempool_alloc_t mempool_create mempool_create_kmalloc_pool
-        mempool_create_page_pool mempool_create_slab_pool mempool_destroy mempool_free mempool_free_slab
-        mempool_free_t mempool_init mempool_resize mempool_t
     """,
     "mm": """
         VM_ACCOUNT VM_DONTCOPY VM_DONTDUMP VM_DONTEXPAND VM_EXEC VM_GROWSDOWN VM_HUGETLB VM_IO VM_LOCKED

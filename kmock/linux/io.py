@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kmock.lang.ptr import Ptr as _Ptr
+from kmock.lang.ptr import Ptr
 from kmock.linux._api import Sleeps, api
 from kmock.linux._header import header_getattr
 from kmock.linux.err import ERR_PTR as _ERR_PTR
@@ -24,7 +24,6 @@ from kmock.mm.ioremap import MEMREMAP_WB, MEMREMAP_WC, MEMREMAP_WT
 if TYPE_CHECKING:
     from kmock.drivers.core import device
     from kmock.kernel.resource import Resource as resource
-    from kmock.lang.ptr import Ptr
     from kmock.machine import Kernel
     from kmock.mm.page import Page
 
@@ -113,14 +112,14 @@ def devm_iounmap(k: Kernel, dev: device, addr: Any) -> None:
 def devm_ioremap_resource(k: Kernel, dev: device, res: resource | None) -> Ptr:
     """Claim and map a resource for as long as the driver is there; ERR_PTR of -EINVAL, -EBUSY or -ENOMEM."""
     found = k.managed.ioremap_resource(dev, res)
-    return found if isinstance(found, _Ptr) else _ERR_PTR(found)
+    return found if isinstance(found, Ptr) else _ERR_PTR(found)
 
 
 @api(since="5.5", sleeps=Sleeps.ALWAYS, fails=True, sleeper="ioremap-atomic")
 def devm_ioremap_resource_wc(k: Kernel, dev: device, res: resource | None) -> Ptr:
     """:func:`devm_ioremap_resource` with write combining."""
     found = k.managed.ioremap_resource(dev, res, memtype.WC)
-    return found if isinstance(found, _Ptr) else _ERR_PTR(found)
+    return found if isinstance(found, Ptr) else _ERR_PTR(found)
 
 
 @api(since="4.3", sleeps=Sleeps.ALWAYS, undo="memunmap", fails=True, sleeper="ioremap-atomic")

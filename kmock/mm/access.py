@@ -7,7 +7,7 @@ what its bytes belong to and lets :class:`~kmock.sanitizers.kasan.Kasan` say wha
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from kmock.hw.mmu import PTE_PRESENT, PTE_RW
 from kmock.lang.embedded import Embedded
@@ -55,6 +55,9 @@ class Memory:
         "regions",
         "size",
     )
+
+    watched: ClassVar[bool] = False
+    """Whether every access is to come by :meth:`access`."""
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel

@@ -23,6 +23,7 @@ from kmock.sanitizers.dma_entry import (
     TYPES,
     Mapping,
 )
+from kmock.sanitizers.object import SCAN_HELD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -40,7 +41,7 @@ REMEMBERED: Final = 4096
 """Ended mappings that are kept for what comes too late."""
 _CACHELINE: Final = 6
 _PERFECT: Final = 4
-# Attributes that the call which ends a mapping may leave out, or add.
+# Attributes that the call which ends a mapping may leave out, or add. That it syncs what nobody synced before may not be.
 _FREE_ATTRS: Final = DMA_ATTR_SKIP_CPU_SYNC | DMA_ATTR_NO_WARN
 _FILE: Final = "kernel/dma/debug.c"
 
@@ -204,7 +205,8 @@ class DmaDebug:
         if not self.disabled:
             for kind, line, text, lines in self._unmap_errors(m, ref):
                 self.complain(kind, line, "check_unmap", ref.dev, text, m, lines, key=(call or m, kind))
-        if (m.attrs ^ ref.attrs) & ~_FREE_ATTRS:
+        skipped = m.attrs & ~ref.attrs & DMA_ATTR_SKIP_CPU_SYNC and not m.synced
+        if skipped or (m.attrs ^ ref.attrs) & ~_FREE_ATTRS:
             self.own("dma-unmap-attrs", m, [f"mapped with attributes {m.attrs:#x}, unmapped with {ref.attrs:#x}"])
         self.remove(m)
         return m
@@ -212,7 +214,14 @@ class DmaDebug:
     def _unknown(self, ref: Ref, call: object) -> None:
         if ref.dma == DMA_MAPPING_ERROR:
             text = "device driver tries to free an invalid DMA memory address"
-            self.complain("dma-unmap-error", 970, "check_unmap", ref.dev, text, key=call and (call, "error"))
+            self.complain(
+                ref.unknown or "dma-unmap-error",
+                970,
+                "check_unmap",
+                ref.dev,
+                text,
+                key=(call, "error") if call else None,
+            )
             return
         text = (
             "device driver tries to free DMA memory it has not allocated "
@@ -292,7 +301,7 @@ class DmaDebug:
         if around is None and past is not None:
             stacks = {"mapped": past.stack, "unmapped": past.unmapped}
         kind = "dma-sync-range" if around is not None else "dma-sync-unknown"
-        self.complain(kind, 1104, "check_sync", ref.dev, text, stacks=stacks, key=call and (call, "unknown"))
+        self.complain(kind, 1104, "check_sync", ref.dev, text, stacks=stacks, key=(call or ref, "unknown"))
 
     def _sync_direction(self, m: Mapping, ref: Ref, call: object, *, to_cpu: bool) -> None:
         names = f"[mapped with {DIRECTIONS[m.direction]}] [synced with {DIRECTIONS[ref.direction]}]"
@@ -307,7 +316,9 @@ class DmaDebug:
             text = f"device driver syncs device write-only DMA memory to device {at}"
             said.append(("dma-sync-pointless", 1146, text))
         if said:
-            kind, line, text = said[0]
+            _, line, text = said[0]
+            # The side that gets no data says more than that the direction is another.
+            kind = said[-1][0]
             more = [f"DMA-API: {self.kernel.dma.title(ref.dev)}: {also}" for _, _, also in said[1:]]
             self.complain(kind, line, "check_sync", ref.dev, text, m, more, key=(call or m, "direction"))
 
@@ -315,13 +326,34 @@ class DmaDebug:
 
     def unbound(self, dev: Any) -> None:
         """``dma_debug_device_change()``: the device lost its driver; report the mappings that it still has."""
-        left = self.of_device(dev)
+        self._report_left(dev, self.of_device(dev))
+
+    def end_call(self, began: int) -> None:
+        """The test's call is over: report the mappings that were made since allocation ``began``."""
+        left: dict[Any, list[Mapping]] = {}
+        for m in self:
+            if m.seq > began:
+                left.setdefault(m.dev, []).append(m)
+        for dev, mappings in left.items():
+            self._report_left(dev, mappings)
+
+    def _report_left(self, dev: Any, left: list[Mapping]) -> None:
+        if not self.kernel.config.dma_debug:
+            return
+        left = [m for m in left if not self._explained(m)]
         for kind, group in (
             ("dma-coherent-leak", [m for m in left if m.type == COHERENT]),
             ("dma-map-leak", [m for m in left if m.type != COHERENT]),
         ):
             if group:
                 self._left(kind, dev, group, len(left))
+
+    def _explained(self, m: Mapping) -> bool:
+        """Whether it has been told why the mapping is left, or that it is held for the driver until it goes."""
+        find = self.kernel.reports.find
+        if find((m, "leak")) or find((m, "freed")):
+            return True
+        return m.type == COHERENT and m.owner is not None and (not m.owner.live or bool(m.owner.scan & SCAN_HELD))
 
     def _left(self, kind: str, dev: Any, group: list[Mapping], count: int) -> None:
         k = self.kernel
@@ -334,7 +366,7 @@ class DmaDebug:
             if one.type == COHERENT and one.owner is not None:
                 k.census.told(one.owner)
         # The kernel watches some buses only, of which this device's may be none.
-        watched = bool(getattr(dev.bus, "dma_debug", False)) and not self.disabled
+        watched = dev.bus is not None and dev.bus.name == "pci" and not self.disabled
         headline = f"BUG: kmock: {kind} in {k.symbol(m.stack)}"
         text = f"DMA-API: {k.dma.title(dev)}: device driver has pending DMA allocations while released from device"
         report = k.report(
@@ -347,7 +379,7 @@ class DmaDebug:
             key=(dev, kind, m.seq),
         )
         if report is not None:
-            k.reports.also(report, *((one, "leak") for one in group))
+            k.reports.also(report, *((one, what) for one in group for what in ("leak", "freed", "ownership")))
 
     # -- saying it --------------------------------------------------------------------------------
 
@@ -389,6 +421,8 @@ class DmaDebug:
     ) -> Report | None:
         """Report what no kernel notices, about mapping ``m``; ``stacks`` may give another place than here."""
         k = self.kernel
+        if not k.config.dma_debug:
+            return None
         stacks = {"access": k.capture(), **(stacks or {}), "mapped": m.stack}
         if m.unmapped:
             stacks["unmapped"] = m.unmapped

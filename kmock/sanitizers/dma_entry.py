@@ -111,6 +111,7 @@ class Mapping:
         "size",
         "stack",
         "strayed",
+        "synced",
         "total",
         "type",
         "unmapped",
@@ -153,6 +154,8 @@ class Mapping:
         self.dirty = Marks(size)
         """Bytes that the processor wrote and nobody synced since."""
         self.dirty_stack: Stack = ()
+        self.synced = False
+        """Whether any of it was ever synced."""
         self.strayed = False
         """Whether the processor wrote while the device owned it, which a sync for the device makes good."""
 

@@ -167,6 +167,8 @@ class Kasan:
             return f"BUG: KASAN: {name} in {symbol}"
         if write and name and about is not None and (late := self.kernel.slub_headline(about, address)):
             return late
+        if write and (late := getattr(about, "late_headline", "")):
+            return str(late)
         return f"BUG: kmock: {kind} in {symbol}"
 
     def member_overflow(
@@ -303,6 +305,10 @@ def after_free(about: Allocation, *, write: bool, reused: bool = False) -> str:
         return "stack-use-after-return"
     if about.area == "mmio":
         return "mmio-after-unmap"
+    if write and about.reserved:
+        return "mempool-element-written"
+    if about.area == "dma-pool":
+        return f"dma-pool-{'write' if write else 'read'}-after-free"
     if about.area != "slab":
         return f"{about.area}-use-after-free"
     if reused and getattr(about, "typesafe", False):
