@@ -25,7 +25,7 @@ bench: $(STAMP)
 	$(BIN)/python -m tests.bench.ratios
 
 docs: $(STAMP)
-	$(BIN)/python tests/tools/make_docs.py
+	$(BIN)/python -m tests.tools.make_docs
 
 clean:
 	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .benchmarks .pytest_cache .mypy_cache .ruff_cache .hypothesis

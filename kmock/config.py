@@ -92,6 +92,8 @@ class KernelConfig(Struct, frozen=True, kw_only=True, dict=True):
     """refcount_t that saturates, or comes back from zero."""
     contracts: bool = True
     """The context in which each function may be called."""
+    debug_shirq: bool = False
+    """Call the handler of a shared interrupt when it is requested and when it is freed (CONFIG_DEBUG_SHIRQ)."""
     lint: bool = False
     """What is legal but doubtful."""
     uninit_loads: bool = False

@@ -34,7 +34,7 @@ from kmock.sanitizers.kasan import Kasan
 from kmock.stack import DEPTH, Stack, capture, user_frames
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from kmock.drivers.core import device as Device
     from kmock.drivers.devm import Managed
     from kmock.drivers.devres import Devres
+    from kmock.drivers.pci.bus import Pci
+    from kmock.drivers.pci.device import pci_dev
     from kmock.drivers.platform import PlatformBus, platform_device
     from kmock.fs.char_dev import CharDevices
     from kmock.fs.devtmpfs import DevTmpFs
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
     from kmock.fs.misc import MiscDevices
     from kmock.fs.sysfs import Sysfs
     from kmock.hw.mmio import Bus, Model, Window
+    from kmock.hw.pci import Bar
     from kmock.kernel.balance import Balance
     from kmock.kernel.contracts import Contracts
     from kmock.kernel.hrtimer import HrTimers
@@ -70,6 +73,7 @@ if TYPE_CHECKING:
     from kmock.kernel.timer import Timers
     from kmock.kernel.workqueue import Workqueues
     from kmock.lang.ptr import Ptr
+    from kmock.mm.genalloc import GenPools
     from kmock.mm.ioremap import Ioremap
     from kmock.mm.kfree_rcu import KfreeRcu
     from kmock.mm.page_alloc import PageAllocator
@@ -205,6 +209,8 @@ class Kernel(Panic):
     """Memory that every processor has a copy of."""
     resources: Subsystem[Resources] = Subsystem("kernel.resource:Resources")
     """Who uses which bus addresses."""
+    genpools: Subsystem[GenPools] = Subsystem("mm.genalloc:GenPools")
+    """Pools of special memory."""
     ioremap: Subsystem[Ioremap] = Subsystem("mm.ioremap:Ioremap")
     """Mappings of device memory."""
     sched: Subsystem[Scheduler] = Subsystem("kernel.sched:Scheduler")
@@ -225,16 +231,18 @@ class Kernel(Panic):
     """Device classes."""
     devices: Subsystem[Devices] = Subsystem("drivers.core:Devices")
     """Devices."""
-    dma: Subsystem[Dma] = Subsystem("dma.mapping:Dma")
-    """Memory that devices reach."""
     buses: Subsystem[Buses] = Subsystem("drivers.bus:Buses")
     """Buses, and their drivers."""
     platform: Subsystem[PlatformBus] = Subsystem("drivers.platform:PlatformBus")
     """Devices that no bus can find."""
+    pci: Subsystem[Pci] = Subsystem("drivers.pci.bus:Pci")
+    """The PCI bus."""
     sysfs: Subsystem[Sysfs] = Subsystem("fs.sysfs:Sysfs")
     """What objects show in ``/sys``."""
     managed: Subsystem[Managed] = Subsystem("drivers.devm:Managed")
     """What the kernel knows how to give back for a device."""
+    dma: Subsystem[Dma] = Subsystem("dma.mapping:Dma")
+    """Memory that devices reach."""
     devres: Subsystem[Devres] = Subsystem("drivers.devres:Devres")
     """What devices give back by themselves."""
     devtmpfs: Subsystem[DevTmpFs] = Subsystem("fs.devtmpfs:DevTmpFs")
@@ -339,9 +347,12 @@ class Kernel(Panic):
         """Return ``n`` bytes on the current task's kernel stack: C's ``char buf[n];`` of the calling function."""
         return self.stacks.buffer(n)
 
-    def raise_irq(self, irq: int) -> None:
-        """Raise interrupt line ``irq`` (1 to 255): its handlers run now, unless it is disabled or interrupts are off."""
-        self.irqs.raise_irq(irq)
+    def raise_irq(self, irq: int, dev_id: Any = None) -> None:
+        """Raise interrupt line ``irq`` (1 to 255): its handlers run now, unless it is disabled or interrupts are off.
+
+        With the ``dev_id`` of the device that raises it, a handler of another device that claims it is reported.
+        """
+        self.irqs.raise_irq(irq, dev_id)
 
     def mmio(self, base: int, size: int, model: Model | None = None) -> Window:
         """Put a device's register window at physical address ``base``; without a ``model`` it is zero-filled bytes.
@@ -355,6 +366,32 @@ class Kernel(Panic):
         """Make a device that counts as bound until ``devres_release_all(dev)`` or the end; its coherent mask is ``dma_mask``."""
         return self.devices.make_simple(name, dma_mask)
 
+    def platform_device(self, name: str, resources: Iterable[Resource] = (), id: int = -1) -> platform_device:
+        """Plug in a platform device, which a driver of that name is bound to; ``id`` as ``platform_device.id``.
+
+        ``resources`` are made by ``DEFINE_RES_MEM(start, size)``, ``DEFINE_RES_IRQ(line)`` and their like.
+        """
+        return self.platform.make(name, resources, id)
+
+    def pci_device(
+        self,
+        vendor: int,
+        device: int,
+        bars: Mapping[int, int | Bar] | Sequence[int | Bar] = (),
+        model: Model | None = None,
+    ) -> pci_dev:
+        """Plug in a PCI function, which a driver with that id in its table is bound to.
+
+        ``bars`` are the sizes of its windows in bytes, by number or in order. ``model`` stands behind them: a
+        :class:`~kmock.hw.device.DeviceModel`, which can interrupt and read and write memory, or anything that
+        :meth:`mmio` takes; without one the windows are zero-filled bytes.
+        """
+        from kmock.drivers.pci.bus import bars_of  # noqa: PLC0415 -- comes up when first used
+        from kmock.hw.pci import ConfigSpace  # noqa: PLC0415 -- comes up when first used
+
+        messages = getattr(model, "msi", 0), getattr(model, "msix", 0)
+        return self.pci.make(ConfigSpace(vendor, device, bars_of(bars), *messages), model)
+
     def dma_read(self, dev: Device, addr: int, n: int) -> bytes:
         """Let ``dev``, as bus master, read ``n`` bytes at its address ``addr``; all ones where nothing answers."""
         return self.dma.master.read(dev, addr, n)
@@ -362,13 +399,6 @@ class Kernel(Panic):
     def dma_write(self, dev: Device, addr: int, data: bytes) -> None:
         """Let ``dev``, as bus master, write ``data`` at its address ``addr``."""
         self.dma.master.write(dev, addr, data)
-
-    def platform_device(self, name: str, resources: Iterable[Resource] = (), id: int = -1) -> platform_device:
-        """Plug in a platform device, which a driver of that name is bound to; ``id`` as ``platform_device.id``.
-
-        ``resources`` are made by ``DEFINE_RES_MEM(start, size)``, ``DEFINE_RES_IRQ(line)`` and their like.
-        """
-        return self.platform.make(name, resources, id)
 
     def run(self) -> None:
         """Run tasks until all are idle."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import CodeType
 
 HERE = str(Path(__file__).parent) + "/"
@@ -116,16 +117,20 @@ def frames(stack: Stack) -> list[Frame]:
     return out
 
 
-def site(stack: Stack) -> tuple[CodeType, int] | None:
-    """Return code and instruction of the driver's innermost frame, None if there is none; nothing is decoded."""
+def sites(stack: Stack) -> Iterator[tuple[CodeType, int]]:
+    """Return code and instruction of the driver's frames, innermost first; nothing is decoded."""
     for i in range(0, len(stack), 2):
         code, at = stack[i], stack[i + 1]
         assert not isinstance(code, int)
         assert isinstance(at, int)
         file = code.co_filename
         if not file.startswith(HERE) and not any(part in file for part in _OUTSIDE):
-            return code, at
-    return None
+            yield code, at
+
+
+def site(stack: Stack) -> tuple[CodeType, int] | None:
+    """Return code and instruction of the driver's innermost frame, None if there is none."""
+    return next(sites(stack), None)
 
 
 def user_frames(stack: Stack) -> list[Frame]:

@@ -1,6 +1,6 @@
 """``python -m sample_drivers.demo``: good drivers at work, and bad ones caught.
 
-The three scull drivers and the statistics driver get real traffic and have to come out clean; each driver of :mod:`sample_drivers.buggy` has to
+The scull drivers and the statistics driver get real traffic and have to come out clean; each driver of :mod:`sample_drivers.buggy` has to
 be caught with the mistake that it was written for. The exit status is 1 if either fails.
 """
 
@@ -17,6 +17,7 @@ from kmock.errors import ReportedError
 from kmock.reporting.terminal import render
 from sample_drivers.buggy import BUGS, Bug
 
+GOOD = ("scull", "scullc", "scullp", "scullv", "pstats")
 SHOWN_IN_FULL = "off_by_one"
 TRAFFIC = 100_000
 SECTOR = 3000
@@ -153,7 +154,7 @@ def main() -> int:
     """Run everything; the exit status."""
     started = time.perf_counter()
     say("Good drivers: real traffic, and every failure they must survive.\n")
-    good = [show_good(name) for name in ("scull", "scullc", "scullp", "pstats")]
+    good = [show_good(name) for name in GOOD]
     say("\nDrivers with one mistake each. Would you have seen it?\n")
     bad = [show_buggy(name, bug) for name, bug in BUGS.items()]
     seconds = time.perf_counter() - started

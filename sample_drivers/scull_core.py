@@ -1,7 +1,7 @@
 """What the scull drivers have in common: a device that is a piece of memory, as long as what was written to it.
 
 The memory is a list of *quantum sets*; each has an array of pointers to *quanta*, which come into being when they are
-written to. Only where a quantum comes from differs between scull, scullc and scullp.
+written to. Only where a quantum comes from differs between scull, scullc, scullp and scullv.
 
 C idioms in this file:
 
@@ -11,10 +11,10 @@ C idioms in this file:
 - A ``struct cdev`` and a ``struct mutex`` lie *inside* the device's structure, and ``container_of`` leads back from
   ``inode->i_cdev`` to the device, whose address goes to ``filp->private_data``.
 - ``goto out`` with a mutex to release becomes ``try``/``finally``.
-- A table of function pointers (``struct scull_memory``) is what the three drivers hand over.
+- A table of function pointers (``struct scull_memory``) is what the drivers hand over.
 - ``*f_pos`` is ``f_pos.value``.
 
-In C this file would be linked into each of the three modules. So it is here: every module has a copy of its own.
+In C this file would be linked into each of the modules. So it is here: every module has a copy of its own.
 """
 
 from collections.abc import Callable

@@ -90,11 +90,16 @@ class Buses:
 
     # -- buses --------------------------------------------------------------------------------------
 
-    def register(self, bus: bus_type, stack: Stack = ()) -> int:
-        """``bus_register()``: 0, -ENOMEM or -EEXIST; without a ``stack`` the bus is the kernel's own."""
+    def register(self, bus: bus_type) -> int:
+        """``bus_register()``: 0, -ENOMEM or -EEXIST."""
         k = self.kernel
         if k.faults.active and k.faults.should_fail_kmalloc(SIZEOF_SUBSYS_PRIVATE):
             return -errno.ENOMEM
+        return self.enter(bus, k.capture())
+
+    def enter(self, bus: bus_type, stack: Stack = ()) -> int:
+        """Give a bus its place in ``/sys``; without a ``stack`` it is the kernel's own."""
+        k = self.kernel
         where = k.sysfs.create_dir(k.sysfs.directory("bus"), bus.name)
         if where is None:
             return -errno.EEXIST
@@ -234,3 +239,4 @@ def _set_autoprobe(bus: Bus, text: str) -> None:
 def attach(files: KernelFiles) -> None:
     """Bring the buses up: somebody looks into ``/sys/bus``."""
     assert files.kernel.platform
+    assert files.kernel.pci

@@ -199,6 +199,17 @@ class Devices:
             dd.release_driver(self.kernel, dev)
         return count
 
+    def make_root(self, name: str) -> device:
+        """A device that others are children of: the machine's own, whoever asked for their bus first."""
+        dev = device()
+        dev.init_name = name
+        dev.release = lambda _: None
+        self.initialize(dev)
+        self._enter(dev)
+        assert dev.p is not None
+        dev.p.stack = ()
+        return dev
+
     def plug(self, dev: device, pull: Callable[[], object]) -> None:
         """Remember a device of the test's: ``pull()`` takes it away at the end."""
         self.plugged[dev] = pull
@@ -243,6 +254,9 @@ class Devices:
         k = self.kernel
         if k.faults.active and k.faults.should_fail_kmalloc(SIZEOF_DEVICE_PRIVATE):
             return -errno.ENOMEM
+        return self._enter(dev)
+
+    def _enter(self, dev: device) -> int:
         self.get(dev)
         if dev.init_name:
             dev.kobj.name, dev.init_name = dev.init_name.replace("/", "!"), ""
@@ -367,7 +381,7 @@ class Devices:
     def registrations(self) -> Iterator[Registration]:
         """The devices that drivers have added."""
         for dev in self.added:
-            if dev.p is not None and dev not in self.plugged:
+            if dev.p is not None and dev.p.stack and dev not in self.plugged:
                 undo = "device_destroy" if dev.class_ is not None and dev.outer is None else "device_unregister"
                 undo = "platform_device_unregister" if dev.bus is self.kernel.platform.bus else undo
                 yield Registration(f'device "{dev.name}"', dev.p.stack, undo)

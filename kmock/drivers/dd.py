@@ -121,17 +121,20 @@ def really_probe(k: Kernel, drv: device_driver, dev: device) -> int:
     assert dev.p is not None
     dev.driver = drv
     since = k.seq
-    before = k.leftovers.registered_at()
+    before = k.leftovers.registered_by(_call_probe.__code__)
     links(k, dev, there=True)
     err = _call_probe(k, drv, dev)
     if err:
         links(k, dev, there=False)
         unbind_cleanup(k, dev)
+        tell_unbound(k, dev)
+        k.leftovers.of_probe(dev, before, _call_probe.__code__)
         k.leftovers.call_failed(k.current, since)
         return -err
     dev.p.seqs = since, k.seq
     dev.p.task = k.current
-    dev.p.made = tuple(stack for stack in k.leftovers.registered_at() if not any(stack is b for b in before))
+    made = k.leftovers.registered_by(_call_probe.__code__)
+    dev.p.made = tuple(stack for stack in made if not any(stack is b for b in before))
     if dev.kobj.sd is not None:
         attributes.create_groups(k, dev.kobj.sd, dev, drv.dev_groups)
     bound(k, dev)
@@ -152,7 +155,8 @@ def _used_before(k: Kernel, dev: device) -> int:
 
 def _call_probe(k: Kernel, drv: device_driver, dev: device) -> int:
     probe = dev.bus.probe or drv.probe
-    err = int((probe(dev) if probe is not None else 0) or 0)
+    with k.modules.probing():
+        err = int((probe(dev) if probe is not None else 0) or 0)
     if err not in _QUIET:
         k.log.write(f"{drv.name}: probe of {dev.name} failed with error {err}")
     return err
@@ -201,8 +205,7 @@ def release_driver(k: Kernel, dev: device) -> None:
     unbind_cleanup(k, dev)
     if drv in k.buses.drivers:
         k.buses.drivers[drv].devices.remove(dev)
-    for heard in k.devices.unbound:
-        heard(dev)
+    tell_unbound(k, dev)
     k.leftovers.of_binding(dev)
 
 
@@ -211,6 +214,12 @@ def unbind_cleanup(k: Kernel, dev: device) -> None:
     k.devres.release_all(dev)
     dev.driver = None
     dev.driver_data = None
+
+
+def tell_unbound(k: Kernel, dev: device) -> None:
+    """``BUS_NOTIFY_UNBOUND_DRIVER``."""
+    for heard in k.devices.unbound:
+        heard(dev)
 
 
 def driver_detach(k: Kernel, drv: device_driver) -> None:

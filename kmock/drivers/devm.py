@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from kmock.drivers.devres import Node, Release
     from kmock.kernel.resource import Resource
     from kmock.machine import Kernel
+    from kmock.mm.genalloc import gen_pool
     from kmock.mm.percpu_var import Cookie
 
 SIZEOF_POINTER: Final = 8
@@ -320,6 +321,29 @@ class Managed:
         if dev.kobj.sd is not None:
             attributes.remove_group(self.kernel, dev.kobj.sd, res)
 
+    # -- pools ----------------------------------------------------------------------------------------
+
+    def create_gen_pool(self, dev: device, order: int, name: str) -> gen_pool | int:
+        """``devm_gen_pool_create()``: a pool, -EINVAL where the device has one of that name, or -ENOMEM."""
+        if self.find_gen_pool(dev, name) is not None:
+            return -errno.EINVAL
+        pool = self.kernel.genpools.create(order, name)
+        if pool is None:
+            return -errno.ENOMEM
+        if not self.own(dev, self._gen_pool_release, pool, SIZEOF_POINTER):
+            self.kernel.genpools.destroy(pool)
+            return -errno.ENOMEM
+        return pool
+
+    def find_gen_pool(self, dev: device, name: str) -> gen_pool | None:
+        """``gen_pool_get()``."""
+        node = self.kernel.devres.find(dev, self._gen_pool_release, lambda _, pool, __: pool.name == name)
+        found: gen_pool | None = node.res if node is not None else None
+        return found
+
+    def _gen_pool_release(self, dev: device, res: gen_pool) -> None:
+        self.kernel.genpools.destroy(res)
+
     # -- interrupt lines ------------------------------------------------------------------------------
 
     def request_irq(
@@ -376,5 +400,5 @@ def _equal(dev: device, res: object, data: object) -> bool:
 
 def _held(ptr: Ptr) -> None:
     """The device answers for the memory from now on."""
-    if ptr.origin is not None:
+    if ptr and ptr.origin is not None:
         ptr.origin.scan |= SCAN_HELD

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, Any, Final
 
-from kmock.lang.ptr import NULL, Ptr
+from kmock.lang.ptr import NULL, Ptr, make_ptr
 from kmock.mm.gfp import __GFP_ZERO as GFP_ZERO
 from kmock.mm.gfp import GFP_KERNEL
 from kmock.mm.slab import SlabObject
@@ -38,16 +38,21 @@ _RELEASED_BEFORE: Final = frozenset((
 class Node:
     """``struct devres``: one resource of a device."""
 
-    __slots__ = ("base", "dev", "name", "release", "res", "size")
+    __slots__ = ("dev", "memory", "name", "release", "size", "thing")
 
-    def __init__(self, base: Ptr, release: Release, size: int, name: str) -> None:
-        self.base = base
+    def __init__(self, memory: Allocation, release: Release, size: int, name: str) -> None:
+        self.memory = memory
         self.release = release
         self.size = size
         self.name = name
-        self.res: Any = base + HEADER
-        """What the release and match functions are called with: the data, or the object that stands for it."""
+        self.thing: Any = None
+        """The object that stands for the data, if it is one of the kernel's own."""
         self.dev: device | None = None
+
+    @property
+    def base(self) -> Ptr:
+        """Where the node lies. No pointer is kept: it would be one more that leads to the memory."""
+        return make_ptr(self.memory.addr, self.memory)
 
     @property
     def data(self) -> Ptr:
@@ -55,9 +60,13 @@ class Node:
         return self.base + HEADER
 
     @property
-    def memory(self) -> Allocation:
-        """The memory of the node."""
-        return _memory(self.base)
+    def res(self) -> Any:
+        """What the release and match functions are called with: the data, or the object that stands for it."""
+        return self.data if self.thing is None else self.thing
+
+    @res.setter
+    def res(self, thing: Any) -> None:
+        self.thing = thing
 
 
 class Group:
@@ -109,7 +118,7 @@ class Devres:
         base = k.slab.kmalloc(HEADER + size, gfp, node)
         if not base:
             return None
-        made = Node(base, release, size, name)
+        made = Node(_memory(base), release, size, name)
         if not gfp & GFP_ZERO:
             k.mem.fill(base, 0, 0, HEADER)
         made.memory.mark_written(0, HEADER)
@@ -243,7 +252,7 @@ class Devres:
         entries[first:end] = [m for m in markers if m not in gone]
         for node in todo:
             if isinstance(node, Node):
-                self._belongs(node, None)
+                node.dev = None
         return todo
 
     def _release_nodes(self, dev: device, todo: list[Node | Group]) -> int:

@@ -113,7 +113,8 @@ class PlatformBus:
         )
         self._ids = 0
         self._drivers: dict[device_driver, platform_driver] = {}
-        kernel.buses.register(self.bus)
+        kernel.buses.enter(self.bus)
+        self.root = kernel.devices.make_root("platform")
 
     # -- devices --------------------------------------------------------------------------------------
 
@@ -164,6 +165,7 @@ class PlatformBus:
         """``platform_device_add()``: name it, claim its resources, and let the bus look for a driver."""
         dev = pdev.dev
         dev.bus = self.bus
+        dev.parent = dev.parent or self.root
         dev.init_name = self._name(pdev)
         resources = pdev.resource[: pdev.num_resources]
         claimed: list[Resource] = []

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kmock.hw.cpu import HARDIRQ_MASK, NMI_MASK, SOFTIRQ_MASK
-from kmock.kernel import kthread, preempt
+from kmock.kernel import kthread, preempt, spurious
 from kmock.kernel.hang import Wait
 from kmock.kernel.task import TASK_INTERRUPTIBLE, TASK_RUNNING
 from kmock.sanitizers.leftovers import Registration
+from kmock.stack import capture, site, sites
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,6 +29,8 @@ _EBUSY = 16
 _EINVAL = 22
 _ENOMEM = 12
 SIZEOF_IRQACTION = 128
+_WHOLE = 1000
+"""Frames of a stack, all of them."""
 
 
 class Action:
@@ -49,18 +52,29 @@ class Action:
         """The thread of a threaded handler."""
         self.pending = 0
 
+    @property
+    def function(self) -> str:
+        """The name of what it calls."""
+        return str(getattr(self.handler or self.thread_fn, "__name__", "handler"))
+
 
 class Line:
     """``struct irq_desc``: one interrupt line."""
 
-    __slots__ = ("actions", "cpu", "depth", "pending")
+    __slots__ = ("actions", "count", "cpu", "depth", "disabled_at", "last_unhandled", "pending", "unhandled")
 
     def __init__(self) -> None:
         self.actions: list[Action] = []
         self.depth = 0
         """How often it is disabled."""
+        self.disabled_at: Stack = ()
+        """Where it was disabled last."""
         self.pending = False
         self.cpu = 0
+        self.count = 0
+        """Interrupts since unhandled ones were last looked at (``irq_count``)."""
+        self.unhandled = 0
+        self.last_unhandled = 0
 
 
 class Irqs:
@@ -98,16 +112,28 @@ class Irqs:
             action.task = kthread.create(k, self._thread, action, f"irq/{irq}-{name}")
             kthread.wake_new(k, action.task)
         line.actions.append(action)
+        self._provoke(action)
         return 0
 
+    def _provoke(self, action: Action) -> None:
+        """``CONFIG_DEBUG_SHIRQ``: a shared line can be raised by others at any time, also right now."""
+        k = self.kernel
+        if k.config.debug_shirq and action.flags & IRQF_SHARED and action.handler is not None:
+            with preempt.hardirq(k):
+                self._handle(action)
+
     def _conflict(self, line: Line, new: Action) -> int:
-        log = self.kernel.log
+        k = self.kernel
         if new.handler is None and not new.flags & IRQF_ONESHOT:
-            log.write(f"genirq: Threaded irq requested with handler=NULL and !ONESHOT for {new.name} (irq {new.irq})")
+            k.report(
+                "irq-oneshot-missing",
+                f"genirq: Threaded irq requested with handler=NULL and !ONESHOT for {new.name} (irq {new.irq})",
+                stacks={"access": new.stack},
+            )
             return -_EINVAL
         if line.actions and not (new.flags & line.actions[0].flags & IRQF_SHARED):
             old = line.actions[0]
-            log.write(
+            k.log.write(
                 f"genirq: Flags mismatch irq {new.irq}. {new.flags:08x} ({new.name}) vs. {old.flags:08x} ({old.name})"
             )
             return -_EBUSY
@@ -136,6 +162,7 @@ class Irqs:
             )
             return None
         line.actions.remove(action)
+        self._provoke(action)
         if action.task is not None:
             kthread.stop(k, action.task)
         self._check_order(action, order)
@@ -143,15 +170,16 @@ class Irqs:
 
     def _check_order(self, action: Action, kind: str) -> None:
         """Report a handler that was still on its line when the memory it works on had gone."""
-        about: Allocation | None = getattr(getattr(action.dev_id, "_ptr", action.dev_id), "origin", None)
+        about = spurious.origin_of(action.dev_id)
         if about is None or about.live or about.free_stack is None:
             return
         k = self.kernel
-        name = getattr(action.handler or action.thread_fn, "__name__", "handler")
         k.report(
             kind,
             f"BUG: kmock: {kind} in {k.symbol(about.free_stack)}",
-            lines=[f"{name}() was still on interrupt line {action.irq} when the {about.what} it works on was freed"],
+            lines=[
+                f"{action.function}() was still on interrupt line {action.irq} when the {about.what} it works on was freed"
+            ],
             stacks={"access": about.free_stack, "requested": action.stack, "allocated": about.alloc_stack},
             object=k.kasan.info(about, about.addr),
             key=(about, "order"),
@@ -164,7 +192,9 @@ class Irqs:
 
     def disable(self, irq: int) -> None:
         """``disable_irq_nosync()``; depths nest."""
-        self.lines.setdefault(irq, Line()).depth += 1
+        line = self.lines.setdefault(irq, Line())
+        line.depth += 1
+        line.disabled_at = self.kernel.capture()
 
     def enable(self, irq: int) -> None:
         """``enable_irq()``: a line that was raised meanwhile is served now."""
@@ -192,16 +222,33 @@ class Irqs:
         return list(line.actions) if line is not None else []
 
     def registrations(self) -> Iterator[Registration]:
-        """The handlers that are on their lines."""
+        """The handlers that are on their lines, and the lines that were disabled and have a handler."""
         for irq, line in self.lines.items():
             for action in line.actions:
-                name = getattr(action.handler or action.thread_fn, "__name__", "handler")
-                yield Registration(f"handler {name}() of interrupt {irq}", action.stack, "free_irq", "irq-leak")
+                what = f"handler {action.function}() of interrupt {irq}"
+                yield Registration(what, action.stack, "free_irq", "irq-leak")
+            if line.depth and line.actions:
+                yield Registration(
+                    f"disable_irq() of interrupt {irq}", line.disabled_at, "enable_irq", "irq-disable-leak"
+                )
+
+    def torn_down(self, about: Allocation) -> bool:
+        """Whether a handler runs whose ``dev_id`` is ``about``, which has been freed."""
+        return bool(self.handling) and spurious.origin_of(self.handling[-1].dev_id) is about
+
+    def requested_too_early(self) -> bool:
+        """Whether a handler runs while the driver's function that requested its line has not returned."""
+        requester = site(self.handling[-1].stack) if self.handling else None
+        if requester is None:
+            return False
+        running = [code for code, _ in sites(capture(1, _WHOLE))]
+        # The outermost is the test: what it requests and raises itself, it does in the order that it wants.
+        return requester[0] in running[:-1]
 
     # -- the interrupt ------------------------------------------------------------------------------
 
-    def raise_irq(self, irq: int) -> None:
-        """The device raises its line."""
+    def raise_irq(self, irq: int, source: Any = None) -> None:
+        """A device raises its line; ``source`` is the dev_id of its handler, if it is to be looked who claims it."""
         k = self.kernel
         if not 0 < irq < NR_IRQS:
             raise ValueError(f"there is no interrupt line {irq}: lines 1 to {NR_IRQS - 1} exist")
@@ -211,12 +258,12 @@ class Irqs:
         if line.depth:
             line.pending = True
         elif line.cpu == k.cpu.id:
-            self._deliver(irq, line)
+            self._deliver(irq, line, source)
         else:
             with preempt.on_cpu(k, line.cpu):
-                self._deliver(irq, line)
+                self._deliver(irq, line, source)
 
-    def _deliver(self, irq: int, line: Line) -> None:
+    def _deliver(self, irq: int, line: Line, source: Any) -> None:
         k = self.kernel
         cpu = k.cpu
         if cpu.irqs_off:
@@ -226,8 +273,10 @@ class Irqs:
             cpu.irq_waiting = True
             return
         with preempt.hardirq(k):
-            for action in list(line.actions):
-                self._handle(action)
+            claims = [action for action in list(line.actions) if self._handle(action)]
+            spurious.note(k, irq, line, handled=bool(claims))
+            if source is not None:
+                spurious.claimed(k, source, claims)
 
     def deliver_waiting(self) -> None:
         """Interrupts are on again on this processor: what was raised meanwhile comes in."""
@@ -253,8 +302,8 @@ class Irqs:
                 with preempt.hardirq(k):
                     action()
 
-    def _handle(self, action: Action) -> None:
-        """``__handle_irq_event_percpu()``."""
+    def _handle(self, action: Action) -> bool:
+        """``__handle_irq_event_percpu()``: whether the handler says that the interrupt was its device's."""
         k = self.kernel
         returned: Any = IRQ_WAKE_THREAD
         self.handling.append(action)
@@ -267,8 +316,10 @@ class Irqs:
             self._enabled_interrupts(action)
         if returned not in {IRQ_NONE, IRQ_HANDLED, IRQ_WAKE_THREAD, IRQ_HANDLED | IRQ_WAKE_THREAD}:
             self._bogus_return(action, returned)
-        elif returned & IRQ_WAKE_THREAD:
+            return True
+        if returned & IRQ_WAKE_THREAD:
             self._wake_thread(action)
+        return bool(returned != IRQ_NONE)
 
     def _enabled_interrupts(self, action: Action) -> None:
         k = self.kernel
@@ -295,7 +346,7 @@ class Irqs:
                 "handlers:",
                 f"[<{self.kernel.layout.modules:016x}>] {getattr(action.handler, '__name__', 'handler')}",
             ],
-            stacks={"access": handler_stack(action.handler) or action.stack, "requested": action.stack},
+            stacks={"access": spurious.handler_stack(action.handler) or action.stack, "requested": action.stack},
             key=("irq-return", action.irq),
         )
 
@@ -320,9 +371,3 @@ class Irqs:
                 k.sched.schedule(Wait(f"for interrupt {action.irq}"))
                 k.current.state = TASK_RUNNING
         return 0
-
-
-def handler_stack(function: Any) -> Stack:
-    """Return a stack of one frame that points at where ``function`` is defined; empty for what has no code."""
-    code = getattr(function, "__code__", None)
-    return (code, 0) if code is not None else ()

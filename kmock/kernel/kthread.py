@@ -17,25 +17,39 @@ if TYPE_CHECKING:
 
 TASK_COMM_LEN = 16
 _EINTR = 4
+_EBUSY = 16
+_ENOSYS = 38
 
 
 class Thread:
     """``struct kthread``."""
 
-    __slots__ = ("data", "done", "function", "made_at", "result", "should_park", "should_stop", "started", "waiters")
+    __slots__ = (
+        "data",
+        "done",
+        "function",
+        "made_at",
+        "parked",
+        "result",
+        "should_park",
+        "should_stop",
+        "started",
+        "waiters",
+    )
 
     def __init__(self, function: Callable[[Any], int | None], data: Any) -> None:
         self.function = function
         self.data = data
         self.should_stop = False
         self.should_park = False
+        self.parked = False
         self.started = False
         self.done = False
         self.result = 0
         self.made_at: Stack = ()
         """Where a driver made it."""
         self.waiters: list[Task] = []
-        """Tasks in ``kthread_stop()``."""
+        """Tasks in ``kthread_stop()`` and ``kthread_park()``."""
 
 
 def create(k: Kernel, function: Callable[[Any], int | None], data: Any, name: str, cpu: int | None = None) -> Task:
@@ -67,9 +81,21 @@ def _main(k: Kernel, task: Task) -> int:
             thread.result = leaving.code
             check_thread_exit(k, task)
     thread.done = True
+    _tell(k, thread)
+    return thread.result
+
+
+def _tell(k: Kernel, thread: Thread) -> None:
     for waiter in thread.waiters:
         k.sched.wake(waiter)
-    return thread.result
+
+
+def _await(k: Kernel, thread: Thread, wait: Wait) -> None:
+    """Sleep until something was told of ``thread``."""
+    thread.waiters.append(k.current)
+    k.current.state = TASK_UNINTERRUPTIBLE
+    k.sched.schedule(wait)
+    thread.waiters.remove(k.current)
 
 
 class ThreadExit(Exception):
@@ -94,10 +120,7 @@ def stop(k: Kernel, task: Task) -> int:
     thread.should_park = False
     k.sched.wake(task, TASK_NORMAL)
     while not thread.done:
-        thread.waiters.append(k.current)
-        k.current.state = TASK_UNINTERRUPTIBLE
-        k.sched.schedule(Wait(f"for thread {task!r} to stop", kind="kthread-never-stops"))
-        thread.waiters.remove(k.current)
+        _await(k, thread, Wait(f"for thread {task!r} to stop", kind="kthread-never-stops"))
     return thread.result
 
 
@@ -108,18 +131,30 @@ def should_stop(k: Kernel) -> bool:
 
 
 def park(k: Kernel, task: Task) -> int:
-    """``kthread_park()``: ask the thread to park; it does at its next ``kthread_parkme()``."""
-    task.thread.should_park = True
-    k.sched.wake(task)
+    """``kthread_park()``: ask the thread to park, wait until it does; -errno if it has ended or was asked before."""
+    thread: Thread = task.thread
+    if thread.done:
+        return -_ENOSYS
+    if thread.should_park:
+        return -_EBUSY
+    thread.should_park = True
+    if task is not k.current:
+        k.sched.wake(task)
+        while not thread.parked:
+            _await(k, thread, Wait(f"for thread {task!r} to park", kind="kthread-never-stops"))
     return 0
 
 
 def parkme(k: Kernel) -> None:
     """``kthread_parkme()``: sleep until unparked."""
     task = k.current
-    while task.thread.should_park:
+    thread: Thread = task.thread
+    while thread.should_park:
+        thread.parked = True
+        _tell(k, thread)
         task.state = TASK_UNINTERRUPTIBLE
         k.sched.schedule(Wait("to be unparked"))
+    thread.parked = False
     task.state = TASK_RUNNING
 
 

@@ -13,6 +13,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from kmock.current import current
+from kmock.kernel.hang import deadlock
 from kmock.lang.ptr import NULL, Ptr, make_ptr
 from kmock.lang.struct import Struct, container_of
 from kmock.sanitizers.describe import object_info
@@ -275,22 +276,69 @@ def unlink(k: Kernel, entry: list_head) -> None:
         set_next(k, prev, next)
 
 
+class Progress:
+    """Whether a walk can still come to its head: in a ring that the head is not in, it would go round for ever."""
+
+    __slots__ = ("_head", "_kernel", "_landmark", "_left", "_round")
+
+    def __init__(self, kernel: Kernel, head: list_head) -> None:
+        self._kernel = kernel
+        self._head = head
+        self._landmark: list_head | Ptr | None = None
+        self._left = self._round = 64
+
+    def step(self, at: list_head | Ptr) -> None:
+        """The walk goes on to ``at``: Deadlock if it was there before and nothing leads from there to the head."""
+        if at is self._landmark and self._ring_without_head(at):
+            self._endless()
+        self._left -= 1
+        if not self._left:
+            self._round *= 2
+            self._left, self._landmark = self._round, at
+
+    def _ring_without_head(self, start: list_head | Ptr) -> bool:
+        at = start
+        for _ in range(self._round):
+            if not isinstance(at, list_head) or at is self._head:
+                return False
+            at = at.next
+            if at is start:
+                return True
+        return False
+
+    def _endless(self) -> None:
+        k = self._kernel
+        key = ("endless-walk", self._head)
+        told = k.report(
+            "list-corruption",
+            f"watchdog: BUG: soft lockup - CPU#{k.cpu.id} stuck for 22s! [{k.current!r}]",
+            lines=["the entries that the loop goes round lead to each other, and not back to the list's head"],
+            stacks={"access": k.capture()},
+            key=key,
+        )
+        raise deadlock(k, told or k.reports.find(key))
+
+
 def nodes(head: list_head) -> Iterator[list_head]:
     """Every node from the head's next on, as ``list_for_each()`` walks: the next is loaded after each turn."""
     k = current.get()
+    progress = Progress(k, head)
     at = head.next
     while at is not head:
         yield expect_node(k, at)
         at = _neighbour(k, at, 0)
+        progress.step(at)
 
 
 def nodes_safe(head: list_head) -> Iterator[list_head]:
     """Every node, the next being loaded before each turn, so that the current one may be deleted."""
     k = current.get()
+    progress = Progress(k, head)
     at = head.next
     while at is not head:
         node = expect_node(k, at)
         at = node.next
+        progress.step(at)
         yield node
 
 

@@ -11,23 +11,32 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from kmock.kernel import preempt
 from kmock.kernel.hang import Wait, deadlock
 from kmock.kernel.held import Held, Lock
+from kmock.kernel.rcu_pointer import RcuPointers
 from kmock.kernel.task import TASK_UNINTERRUPTIBLE, Task
 from kmock.kernel.time import next_tick
 from kmock.lang.struct import as_ptr
 from kmock.sanitizers import debug_objects
+from kmock.sanitizers.leftovers import Registration
 from kmock.stack import capture, user_frames
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from kmock.hw.cpu import Cpu
     from kmock.machine import Kernel
     from kmock.sanitizers.object import Allocation
+    from kmock.stack import Stack
 
 _PLUGIN = "kernel/rcu/tree_plugin.h:431"
 
 
-class RcuMap(Lock):
+class Flavour(Lock):
+    """A way of reading that a grace period of its own waits for."""
+
+    __slots__ = ()
+
+
+class RcuMap(Flavour):
     """What lockdep holds for a flavour of RCU reader that preempt_count alone does not tell."""
 
     __slots__ = ("flavour",)
@@ -77,10 +86,13 @@ class Grace:
 class Rcu:
     """The grace periods of one kernel."""
 
-    __slots__ = ("graces", "kernel")
+    __slots__ = ("_queued", "graces", "kernel", "pointers")
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
+        self.pointers = RcuPointers(kernel)
+        self._queued: dict[rcu_head, Stack] = {}
+        """Where ``call_rcu()`` was called, by callbacks that are pending."""
         self.graces: list[Grace] = []
 
     @property
@@ -113,7 +125,8 @@ class Rcu:
             self._unbalanced("rcu_read_lock", "__rcu_read_unlock")
             return
         task.rcu_depth -= 1
-        if self.graces and not task.rcu_depth:
+        if not task.rcu_depth:
+            self.pointers.left(task)
             for grace in self.graces:
                 grace.tasks.discard(task)
 
@@ -193,22 +206,42 @@ class Rcu:
 
     def call(self, head: rcu_head, func: Callable[[Any], object]) -> None:
         """``call_rcu()``: call ``func(head)`` in softirq context after a grace period."""
-        k = self.kernel
-        if head.func is not None:
-            k.report(
-                "rcu-double-call",
-                f"rcu: call_rcu(): Double-freed CB {k.layout.page_offset:016x}->{getattr(func, '__name__', 'func')}+0x0/0x0()!!!",
-                key=("rcu-head", head),
-            )
+        if not self.enqueue(head, func, "call_rcu"):
             return
-        head.func = func
+        k = self.kernel
 
         def action() -> None:
-            head.func = None
+            self.dequeue(head)
             with preempt.softirq(k):
                 func(head)
 
         self.after_grace_period(action)
+
+    def enqueue(self, head: rcu_head, func: Callable[[Any], object], by: str) -> bool:
+        """Have ``head`` pending; False, and reported, if it is already."""
+        k = self.kernel
+        if head.func is not None:
+            function = getattr(func, "__name__", "func")
+            k.report(
+                "rcu-double-call",
+                f"rcu: {by}(): Double-freed CB {k.layout.page_offset:016x}->{function}+0x0/0x0()!!!",
+                key=("rcu-head", head),
+            )
+            return False
+        head.func = func
+        self._queued[head] = k.capture()
+        return True
+
+    def dequeue(self, head: rcu_head) -> None:
+        """``head``'s callback is about to be called."""
+        head.func = None
+        del self._queued[head]
+
+    def registrations(self) -> Iterator[Registration]:
+        """The callbacks that are pending."""
+        for head, stack in self._queued.items():
+            what = f"callback {getattr(head.func, '__name__', 'func')}() of call_rcu()"
+            yield Registration(what, stack, "rcu_barrier", "rcu-callback-after-unload")
 
     def barrier(self) -> None:
         """``rcu_barrier()``: wait until every callback that is pending was called."""
@@ -223,17 +256,23 @@ class Rcu:
         self.kernel.kfree_rcu.add(as_ptr(pointer))
 
     def outside(self, check: str) -> None:
-        """A pointer under RCU is fetched without what protects it."""
+        """A pointer under RCU is fetched without what protects it, or under another flavour's protection."""
         k = self.kernel
+        other = [held for held in k.current.held if isinstance(held.lock, Flavour)]
+        if check.startswith("srcu") and k.current.rcu_depth:
+            other_name = "rcu_read_lock"
+        else:
+            other_name = other[-1].how if other else ""
         stack = k.capture()
         place = user_frames(stack)
         at = place[0].short if place else "rcupdate.h:0"
         k.report(
-            "rcu-deref-outside",
+            "rcu-wrong-flavour" if other_name else "rcu-deref-outside",
             "WARNING: suspicious RCU usage",
             lines=[
                 "-----------------------------",
                 f"{at} suspicious {check}() usage!",
+                *([f"what is held is {other_name}(), of another flavour"] if other_name else []),
                 "rcu_scheduler_active = 2, debug_locks = 1",
                 *k.lockdep.held_lines(k.current),
             ],

@@ -151,7 +151,10 @@ class Scheduler:
 
     def spend(self, nsecs: int) -> None:
         """Let time pass without giving way: ``udelay()``."""
-        clock = self.kernel.clock
+        k = self.kernel
+        clock = k.clock
+        if k.config.lint and (k.cpu.preempt_count or k.cpu.irqs_off):
+            k.atomic_sleep.busy(nsecs)
         until = clock.now + nsecs
         while self.timeouts.fire(until):
             pass

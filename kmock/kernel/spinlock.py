@@ -269,7 +269,7 @@ def _drop(k: Kernel, lock: Lock) -> Held | None:
 def release_of(how: str) -> str:
     """Return the call that undoes ``how``: ``spin_unlock_irqrestore`` for ``spin_lock_irqsave``."""
     plain = how.replace("try", "").replace("_nested", "")
-    return plain.replace("_lock", "_unlock").replace("irqsave", "irqrestore")
+    return plain.replace("lock", "unlock", 1).replace("irqsave", "irqrestore")
 
 
 def _mismatch(held: Held, how: str) -> str:

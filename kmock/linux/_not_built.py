@@ -65,9 +65,6 @@ NOT_BUILT: Final = {
         read_cache_pages replace_page_cache_page try_to_release_page wait_on_page_locked
         wait_on_page_writeback
     """,
-    "pci": """
-        pci_dev pci_driver pci_enable_device pci_iomap pci_register_driver pci_unregister_driver
-    """,
     "proc_fs": """
         proc_create remove_proc_entry
     """,

@@ -77,9 +77,9 @@ def kthread_should_stop(k: Kernel) -> bool:
     return kthread.should_stop(k)
 
 
-@api(since="3.7")
+@api(since="3.7", sleeps=Sleeps.ALWAYS, undo="kthread_unpark")
 def kthread_park(k: Kernel, task: Task) -> int:
-    """Ask a thread to park."""
+    """Ask a thread to park and wait until it does: 0; -EBUSY if it was asked before, -ENOSYS if it has ended."""
     return kthread.park(k, task)
 
 

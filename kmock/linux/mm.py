@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from kmock.lang.ptr import Ptr
     from kmock.machine import Kernel
     from kmock.mm.page import Page
+    from kmock.mm.zones import Zone
 
 
 # -- references ---------------------------------------------------------------------------------------------------
@@ -114,6 +115,12 @@ def page_mapped(k: Kernel, page: Page) -> bool:
 def page_zonenum(k: Kernel, page: Page) -> int:
     """Return the number of the page's zone in its node."""
     return page.zone.idx if page.zone is not None else 0
+
+
+@api(since="2.5.60")
+def page_zone(k: Kernel, page: Page) -> Zone | None:
+    """Return the zone that the page lies in; None for a frame without memory."""
+    return page.zone
 
 
 @api(since="2.6")
@@ -204,6 +211,7 @@ _OWN = [
     "page_size",
     "page_to_nid",
     "page_to_phys",
+    "page_zone",
     "page_zonenum",
     "put_page",
     "put_page_testzero",

@@ -106,8 +106,24 @@ def kfree_rcu(k: Kernel, ptr: Any, rhf: Any = None) -> None:
 @api(since="2.6.34")
 def rcu_assign_pointer(k: Kernel, obj: Any, name: str, v: Any) -> Any:
     """Publish ``v`` as ``obj.name``; C's first argument is the lvalue."""
+    k.rcu.pointers.publish(v)
     setattr(obj, name, v)
     return v
+
+
+@api(since="2.6.38")
+def RCU_INIT_POINTER(k: Kernel, obj: Any, name: str, v: Any) -> None:
+    """Set ``obj.name`` where no reader can see what ``v`` points to in the making: NULL, or before publication."""
+    k.rcu.pointers.publish(v)
+    setattr(obj, name, v)
+
+
+@api(since="5.5")
+def rcu_replace_pointer(k: Kernel, obj: Any, name: str, ptr: Any, c: Any) -> Any:
+    """Publish ``ptr`` as ``obj.name``; what was there comes back. ``c`` says whether the updater's lock is held."""
+    old = rcu_dereference_protected(getattr(obj, name), c)
+    rcu_assign_pointer(obj, name, ptr)
+    return old
 
 
 @api(since="2.5.69")
@@ -115,6 +131,19 @@ def rcu_dereference(k: Kernel, p: Any) -> Any:
     """Return the pointer ``p`` that was published with ``rcu_assign_pointer()``; between lock and unlock only."""
     if not (k.current.rcu_depth or k.cpu.preempt_count or k.cpu.irqs_off):
         k.rcu.outside("rcu_dereference_check")
+    k.rcu.pointers.fetch(p)
+    return p
+
+
+@api(since="2.6.34")
+def rcu_dereference_check(k: Kernel, p: Any, c: Any) -> Any:
+    """``rcu_dereference()`` for readers, and for updaters where ``c`` says that they hold the lock."""
+    return p if c else rcu_dereference(p)
+
+
+@api(since="2.6.34")
+def rcu_dereference_raw(k: Kernel, p: Any) -> Any:
+    """``rcu_dereference()``, unchecked."""
     return p
 
 
@@ -132,15 +161,18 @@ def rcu_access_pointer(k: Kernel, p: Any) -> Any:
     return p
 
 
-__getattr__ = header_getattr(__name__, {"call_srcu", "srcu_read_lock", "synchronize_srcu", "init_srcu_struct"})
+__getattr__ = header_getattr(__name__)
 __all__ = [
+    "RCU_INIT_POINTER",
     "call_rcu",
     "kfree_rcu",
     "rcu_access_pointer",
     "rcu_assign_pointer",
     "rcu_barrier",
     "rcu_dereference",
+    "rcu_dereference_check",
     "rcu_dereference_protected",
+    "rcu_dereference_raw",
     "rcu_head",
     "rcu_preempt_depth",
     "rcu_read_lock",
@@ -150,6 +182,7 @@ __all__ = [
     "rcu_read_unlock",
     "rcu_read_unlock_bh",
     "rcu_read_unlock_sched",
+    "rcu_replace_pointer",
     "synchronize_rcu",
     "synchronize_rcu_expedited",
     "synchronize_sched",

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kmock.kernel import rcu_work as _rcu_work
+from kmock.kernel.rcu_work import rcu_work
 from kmock.kernel.work import (
     SIZEOF_WORKQUEUE,
     WORK_CPU_UNBOUND,
@@ -34,6 +36,7 @@ from kmock.kernel.work import (
 from kmock.lang.ptr import NULL
 from kmock.linux._api import Sleeps, Where, api
 from kmock.linux._header import header_getattr
+from kmock.linux.container_of import container_of
 from kmock.linux.timer import timer_list
 
 if TYPE_CHECKING:
@@ -294,12 +297,39 @@ def destroy_workqueue(k: Kernel, wq: workqueue_struct) -> None:
     k.workqueues.destroy(wq)
 
 
-__getattr__ = header_getattr(__name__, {"rcu_work", "INIT_RCU_WORK", "queue_rcu_work", "workqueue_set_max_active"})
+# -- after a grace period -------------------------------------------------------------------------------
+
+
+def to_rcu_work(work: work_struct) -> Any:
+    """Return the rcu_work that an item is part of."""
+    return container_of(work, rcu_work, "work")
+
+
+@api(since="4.16")
+def INIT_RCU_WORK(k: Kernel, rwork: rcu_work, func: Callable[[work_struct], object]) -> None:
+    """Initialise an item that will call ``func(work)`` after a grace period."""
+    k.workqueues.init(rwork.work, func)
+
+
+@api(since="4.16")
+def queue_rcu_work(k: Kernel, wq: workqueue_struct, rwork: rcu_work) -> bool:
+    """Queue an item once every RCU reader that there is now is through; False if it is pending already."""
+    return _rcu_work.queue(k, wq, rwork)
+
+
+@api(since="4.16", sleeps=Sleeps.ALWAYS)
+def flush_rcu_work(k: Kernel, rwork: rcu_work) -> bool:
+    """Wait for the grace period and the item; False if nothing was queued."""
+    return _rcu_work.flush(k, rwork)
+
+
+__getattr__ = header_getattr(__name__, {"workqueue_set_max_active"})
 __all__ = [
     "DECLARE_DELAYED_WORK",
     "DECLARE_WORK",
     "INIT_DEFERRABLE_WORK",
     "INIT_DELAYED_WORK",
+    "INIT_RCU_WORK",
     "INIT_WORK",
     "INIT_WORK_ONSTACK",
     "WORK_BUSY_PENDING",
@@ -330,6 +360,7 @@ __all__ = [
     "destroy_workqueue",
     "drain_workqueue",
     "flush_delayed_work",
+    "flush_rcu_work",
     "flush_scheduled_work",
     "flush_work",
     "flush_workqueue",
@@ -337,8 +368,10 @@ __all__ = [
     "mod_delayed_work_on",
     "queue_delayed_work",
     "queue_delayed_work_on",
+    "queue_rcu_work",
     "queue_work",
     "queue_work_on",
+    "rcu_work",
     "schedule_delayed_work",
     "schedule_delayed_work_on",
     "schedule_work",
@@ -351,6 +384,7 @@ __all__ = [
     "system_wq",
     "timer_list",
     "to_delayed_work",
+    "to_rcu_work",
     "work_busy",
     "work_pending",
     "work_struct",

@@ -15,7 +15,7 @@ from kmock.lang.ptr import Ptr, make_ptr
 from kmock.sanitizers.object import UNWRITTEN, Allocation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from kmock.machine import Kernel
     from kmock.mm.iomap import IoMap
@@ -42,6 +42,7 @@ class Memory:
     """All of a kernel's virtual memory, as its code sees it."""
 
     __slots__ = (
+        "_watched",
         "bytes",
         "check_loads",
         "embedded",
@@ -68,6 +69,8 @@ class Memory:
         """Whether a byte inside a living allocation may be loaded without another look."""
         self.origins: dict[int, dict[int, Ptr]] = {}
         """Pointers stored in memory, by page frame and physical address, so that provenance survives."""
+        self._watched: dict[int, tuple[Allocation, Callable[[Allocation], None]]] = {}
+        """Whom to tell when an allocation is being freed, by physical address."""
         self.embedded = Embedded(self)
         self.regions: list[Region] = []
         self.lint = kernel.config.lint
@@ -203,6 +206,9 @@ class Memory:
 
     def forget_origins(self, phys: int, n: int) -> None:
         """Drop what is known of pointers and objects stored in ``[phys, phys + n)``, which is being freed."""
+        if self._watched and (watchers := self._watched.pop(phys, None)):
+            about, freed = watchers
+            freed(about)
         if self.embedded.frames:
             self.embedded.forget(phys, n)
         for frame in range(phys >> 12, (phys + n - 1 >> 12) + 1):
@@ -211,6 +217,12 @@ class Memory:
                     del saved[at]
                 if not saved:
                     del self.origins[frame]
+
+    def watch(self, about: Allocation, freed: Callable[[Allocation], None]) -> None:
+        """Have ``freed(about)`` called when that memory is being freed."""
+        # Allocators ask `origins` whether a page has anything to forget; this makes it say yes.
+        self.origins.setdefault(about.phys >> 12, {})
+        self._watched[about.phys] = about, freed
 
     def revive(self, about: Allocation) -> None:
         """Memory that kept its contents while it was free has a new owner: its pointers into itself lead to that."""

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from kmock.report import Report
     from kmock.stack import Stack
 
+LONG_NSECS = 1_000_000
+"""A millisecond: what the kernel's own latency tests call long."""
 _TASK_RUNNING = 0
 _ALLOC = "include/linux/sched/mm.h:274"
 # Which lock of the kernel's own a call would wait for, where lockdep would speak of it.
@@ -56,12 +58,33 @@ _IN_CONTEXT = {
 class AtomicSleep:
     """``might_sleep()`` and what it says."""
 
-    __slots__ = ("asked", "kernel")
+    __slots__ = ("_busy", "asked", "kernel")
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
+        self._busy: tuple[tuple[int, int], int] = ((0, 0), 0)
+        """The atomic section that was busy last, by processor and number, and for how many nanoseconds."""
         self.asked = 0
         """How often somebody was about to sleep where one must not."""
+
+    def busy(self, nsecs: int) -> None:
+        """Lint: execution, which is atomic, is busy for ``nsecs``; spin locks that are held speak for themselves."""
+        k = self.kernel
+        cpu = k.cpu
+        section = cpu.id, cpu.section
+        total = nsecs + (self._busy[1] if self._busy[0] == section else 0)
+        self._busy = section, total
+        if total <= LONG_NSECS or any(held.lock.WAIT == 2 for held in k.current.held):
+            return
+        stack = k.capture()
+        off = "interrupts" if cpu.irqs_off else "preemption"
+        k.report(
+            "atomic-section-too-long",
+            f"BUG: kmock: atomic-section-too-long in {k.symbol(stack)}",
+            lines=[f"{off} off for {total / 1_000_000:g} ms: nothing else ran on CPU {cpu.id} meanwhile"],
+            stacks={"access": stack, "disabled": k.current.disabled_at},
+            key=("long", section),
+        )
 
     def might_sleep(self, at: str, kind: str = "sleep-in-atomic", lock: str = "") -> None:
         """Report if execution is atomic; ``at`` is the place in the kernel's source that asks.

@@ -64,6 +64,8 @@ class Kasan:
             managed = kind == "devm-after-unbind"
             if not managed and "modules" in vars(k) and k.modules.life.freed_by_exit(origin):
                 kind = "use-after-remove"
+            elif "irqs" in vars(k) and k.irqs.torn_down(origin):
+                kind = "irq-after-teardown"
         elif foreign is not None and origin.area == "slab":
             kind = "slab-redzone-jump"
         else:
@@ -225,7 +227,9 @@ class Kasan:
         if about is not None:
             stacks |= origin_stacks(about)
             k.census.told(about)
-        own = f"BUG: KASAN: {name} in {by}+0x0/0x0" if self.on else f"BUG: kmock: {kind} in {by}()"
+        # What kfree() hands an object of a cache on to is where KASAN looks.
+        where = "__kmem_cache_free" if by == "kfree" and hasattr(about, "object_size") else by
+        own = f"BUG: KASAN: {name} in {where}+0x0/0x0" if self.on else f"BUG: kmock: {kind} in {by}()"
         return k.report(
             kind,
             headline or own,

@@ -32,6 +32,8 @@ def page_fault(k: Kernel, address: int, n: int, *, write: bool, origin: Allocati
     fault = _classify(k, address, origin)
     if kind := getattr(origin, "fault_kind", ""):
         fault = fault._replace(kind=kind)
+    elif fault.kind == "null-deref" and "irqs" in vars(k) and k.irqs.requested_too_early():
+        fault = fault._replace(kind="irq-before-ready")
     headline, *lines = _oops(k, address, fault.code | X86_PF_WRITE * write)
     about = origin if origin is not None and origin.addr else None
     if fault.name and k.kasan.on:

@@ -66,17 +66,33 @@ def no_memory(kernel: Kernel, module: Module) -> None:
     process.exit()
 
 
+def plug_in_leftover(kernel: Kernel, module: Module) -> None:
+    kernel.pci_device(module.VENDOR, module.DEVICE)
+
+
+def plug_in_meter(kernel: Kernel, module: Module) -> None:
+    kernel.platform_device("meter")
+
+
 BUGS = {
+    "bus_master_left_on": Bug("stop-before-release", plug_in_leftover),
     "double_free": Bug("slab-double-free", use("/dev/twice", ("ioctl", RESET))),
     "infoleak_to_user": Bug("infoleak-padding", use("/dev/status", ("read", 64))),
     "irq_unsafe_counter": Bug("percpu-irq-unsafe", interrupt_after_write),
     "iomem_dereferenced": Bug("mmio-plain-access", use("/dev/lap", ("read", 4))),
     "kfree_of_pages": Bug("kfree-of-page", use("/dev/pages")),
+    "kfree_of_vmalloc": Bug("kfree-of-vmalloc", use("/dev/table"), also=("module-ref-imbalance",)),
     "leak_on_error_path": Bug("leak-on-error-path", loads=False),
+    "managed_irq_outlives_data": Bug("devm-order-hazard", plug_in_meter),
     "missing_unlock_on_error": Bug("lock-held-at-return", use("/dev/locked", ("write", b"x" * 100))),
     "off_by_one": Bug("slab-out-of-bounds-right", use("/dev/label", ("write", b"x" * 64))),
+    "percpu_without_put": Bug("percpu-get-put-imbalance", use("/dev/counts", ("write", b"x"), ("write", b""))),
+    "register_after_unmap": Bug("mmio-after-unmap"),
     "sleep_under_spinlock": Bug("alloc-gfp-kernel-under-spinlock", use("/dev/sleepy", ("write", b"x"))),
+    "timer_left_running": Bug("free-active-object", use("/dev/watchdog")),
     "unchecked_null": Bug("slab-null-unchecked", no_memory),
-    "use_after_free_in_irq": Bug("slab-use-after-free-write", interrupt_after_reset, also=("cleanup-order",)),
+    "use_after_free_in_irq": Bug("irq-after-teardown", interrupt_after_reset, also=("cleanup-order",)),
+    "vmalloc_past_the_end": Bug("vmalloc-out-of-bounds", use("/dev/frame", ("ioctl", RESET))),
+    "work_outlives_module": Bug("work-at-exit", use("/dev/poller", ("write", b"x")), also=("free-active-object",)),
     "wrong_cache": Bug("cache-wrong-cache-free", use("/dev/pair")),
 }

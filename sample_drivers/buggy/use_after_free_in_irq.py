@@ -2,7 +2,7 @@
 
 Wrong: ``RESET`` frees the counters while the handler is still registered with their address.
 Right: ``free_irq`` first, which waits for a running handler; then ``kfree``.
-Expected: ``slab-use-after-free-write``, at the store in ``counter_interrupt``.
+Expected: ``irq-after-teardown``, at the store in ``counter_interrupt``.
 """
 
 from kmock.linux.errno import ENOMEM, ENOTTY

@@ -26,6 +26,7 @@ from kmock.linux.sched import (
 )
 from kmock.linux.smp import raw_smp_processor_id
 from kmock.linux.spinlock import DEFINE_SPINLOCK, spin_lock, spin_unlock
+from kmock.linux.types import NULL
 from kmock.linux.wait import DECLARE_WAIT_QUEUE_HEAD, wait_event_interruptible, wake_up
 
 
@@ -209,7 +210,7 @@ def test_an_assertion_in_a_thread_reaches_the_test(k):
 
 def test_an_oops_ends_the_thread_and_not_the_test():
     with kmock.boot() as k:
-        kthread_run(lambda data: kmock.linux.types.NULL[0], None, "t")
+        kthread_run(lambda data: NULL[0], None, "t")
         k.run()
         assert current().comm == "test"
         assert [r.severity for r in k.reports] == ["oops"]

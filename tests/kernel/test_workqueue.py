@@ -28,7 +28,7 @@ from kmock.linux.irq_work import IRQ_WORK_INIT, IRQ_WORK_INIT_LAZY, irq_work_que
 from kmock.linux.irqflags import local_irq_disable, local_irq_enable
 from kmock.linux.kernel import container_of
 from kmock.linux.preempt import in_hardirq, in_serving_softirq, in_task
-from kmock.linux.rcupdate import call_rcu, rcu_barrier, rcu_head
+from kmock.linux.rcupdate import call_rcu, rcu_barrier, rcu_head, rcu_read_lock, rcu_read_unlock
 from kmock.linux.sched import current
 from kmock.linux.slab import GFP_KERNEL, kfree, kzalloc
 from kmock.linux.smp import raw_smp_processor_id
@@ -37,6 +37,7 @@ from kmock.linux.workqueue import (
     DECLARE_DELAYED_WORK,
     DECLARE_WORK,
     INIT_DELAYED_WORK,
+    INIT_RCU_WORK,
     INIT_WORK,
     alloc_ordered_workqueue,
     alloc_workqueue,
@@ -47,16 +48,20 @@ from kmock.linux.workqueue import (
     destroy_workqueue,
     drain_workqueue,
     flush_delayed_work,
+    flush_rcu_work,
     flush_work,
     flush_workqueue,
     mod_delayed_work,
     queue_delayed_work,
+    queue_rcu_work,
     queue_work,
+    rcu_work,
     schedule_delayed_work,
     schedule_work,
     schedule_work_on,
     system_wq,
     to_delayed_work,
+    to_rcu_work,
     work_pending,
     work_struct,
 )
@@ -332,3 +337,18 @@ def test_the_same_seed_gives_the_same_order():
 
     assert order(7) == order(7)
     assert sorted(order(7)) == list(range(8))
+
+
+def test_work_after_a_grace_period(k):
+    ran = []
+    rwork = rcu_work()
+    INIT_RCU_WORK(rwork, lambda work: ran.append(to_rcu_work(work) is rwork))
+    rcu_read_lock()
+    assert queue_rcu_work(system_wq, rwork)
+    assert not queue_rcu_work(system_wq, rwork)
+    k.advance(1)
+    assert ran == []
+    rcu_read_unlock()
+    assert flush_rcu_work(rwork)
+    assert ran == [True]
+    assert not flush_rcu_work(rwork)

@@ -40,7 +40,10 @@ from kmock.linux.list import (
     list_next_entry,
     list_prev_entry,
     list_replace,
+    list_replace_init,
+    list_splice,
     list_splice_init,
+    list_splice_tail,
     list_splice_tail_init,
 )
 from kmock.linux.slab import kfree, kmalloc, kzalloc
@@ -128,6 +131,9 @@ class TestLists:
         INIT_LIST_HEAD(c.node)
         list_replace(b.node, c.node)
         assert [e.value for e in list_for_each_entry(two, make.type, "node")] == [3, 1]
+        list_replace_init(a.node, b.node)
+        assert [e.value for e in list_for_each_entry(two, make.type, "node")] == [3, 2]
+        assert list_empty(a.node)
 
     def test_splicing(self, make):
         one, two = LIST_HEAD(), LIST_HEAD()
@@ -140,6 +146,39 @@ class TestLists:
         assert list_empty(two)
         list_splice_tail_init(one, two)
         assert [e.value for e in list_for_each_entry(two, make.type, "node")] == [3, 4, 1, 2]
+
+    @pytest.mark.parametrize(("splice", "expected"), [(list_splice, [3, 1, 2]), (list_splice_tail, [1, 2, 3])])
+    def test_splicing_leaves_the_other_head_alone(self, make, splice, expected):
+        one, two = LIST_HEAD(), LIST_HEAD()
+        for n in (1, 2):
+            list_add_tail(make(n).node, one)
+        only = make(3)
+        list_add_tail(only.node, two)
+        splice(two, one)
+        assert [e.value for e in list_for_each_entry(one, make.type, "node")] == expected
+        assert not list_empty(two)
+
+    def test_a_walk_that_never_comes_back_ends_at_once(self, make):
+        head = LIST_HEAD()
+        entries = [make(n) for n in range(3)]
+        for entry in entries:
+            list_add_tail(entry.node, head)
+        entries[2].node.next = entries[1].node
+        k = kmock.current.current.get()
+        with k.expect("list-corruption"), pytest.raises(kmock.Deadlock):
+            for _ in list_for_each_entry(head, make.type, "node"):
+                pass
+
+    def test_a_queue_that_is_rotated_while_it_is_walked_comes_to_its_end(self, make):
+        head, turns = LIST_HEAD(), 0
+        entries = [make(n) for n in range(5)]
+        for entry in entries:
+            list_add_tail(entry.node, head)
+        for entry in list_for_each_entry_safe(head, make.type, "node"):
+            turns += 1
+            if turns < 200:
+                list_move_tail(entry.node, head)
+        assert turns >= 200
 
     def test_an_empty_list_has_no_first(self, make):
         head = LIST_HEAD()

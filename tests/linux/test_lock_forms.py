@@ -13,6 +13,17 @@ from kmock.linux.irqflags import irqs_disabled, irqs_disabled_flags, local_irq_r
 from kmock.linux.kthread import kthread_run
 from kmock.linux.lockdep import lockdep_assert_held_read, lockdep_assert_held_write, lockdep_is_held
 from kmock.linux.mutex import DEFINE_MUTEX, mutex_is_locked, mutex_lock_killable, mutex_lock_nested, mutex_unlock
+from kmock.linux.percpu_rwsem import (
+    DEFINE_STATIC_PERCPU_RWSEM,
+    percpu_down_read,
+    percpu_down_read_trylock,
+    percpu_down_write,
+    percpu_free_rwsem,
+    percpu_init_rwsem,
+    percpu_rw_semaphore,
+    percpu_up_read,
+    percpu_up_write,
+)
 from kmock.linux.preempt import (
     hardirq_count,
     in_irq,
@@ -220,3 +231,28 @@ def test_the_last_reference_takes_the_lock(kernel):
 
 def test_current_is_who_runs(kernel):
     assert current.pid == kernel.current.pid
+
+
+def test_a_percpu_read_write_semaphore(kernel):
+    sem, log = percpu_rw_semaphore(), []
+    assert percpu_init_rwsem(sem) == 0
+
+    def reader(_):
+        percpu_down_read(sem)
+        log.append("read")
+        percpu_up_read(sem)
+
+    percpu_down_write(sem)
+    assert not percpu_down_read_trylock(sem)
+    kthread_run(reader, None, "reader")
+    kernel.run()
+    assert log == []
+    percpu_up_write(sem)
+    kernel.run()
+    assert log == ["read"]
+    assert percpu_down_read_trylock(sem)
+    percpu_up_read(sem)
+    percpu_free_rwsem(sem)
+    static = DEFINE_STATIC_PERCPU_RWSEM("static")
+    percpu_down_read(static)
+    percpu_up_read(static)

@@ -50,6 +50,7 @@ from kmock.linux.vmalloc import (
     vmalloc_array,
     vmalloc_exec,
     vmalloc_huge,
+    vmalloc_init,
     vmalloc_sync_all,
     vmalloc_to_page,
     vmalloc_to_pfn,
@@ -489,6 +490,16 @@ def test_areas_of_the_boot():
         vfree(p)
         with k.expect("driver-bug"), pytest.raises(kmock.KernelOops):
             vm_area_register_early(found, 4096)
+
+
+def test_the_early_part_of_the_boot_ends_with_vmalloc_init():
+    with kmock.boot() as k:
+        area = vm_struct()
+        area.size, area.flags = 4096, VM_ALLOC
+        with k.vmalloc.structs.booting():
+            vm_area_register_early(area, 4096)
+            vmalloc_init()
+            assert find_vm_area(area.addr).addr == area.addr
 
 
 # -- reading across, and the file ---------------------------------------------------------------------------------

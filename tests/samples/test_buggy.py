@@ -42,7 +42,10 @@ class TestDemo:
     def test_all_is_well(self, capsys):
         assert demo.main() == 0
         said = capsys.readouterr().out
-        assert "4 of 4 good drivers clean, 12 of 12 mistakes caught" in said
+        assert (
+            f"{len(demo.GOOD)} of {len(demo.GOOD)} good drivers clean, {len(BUGS)} of {len(BUGS)} mistakes caught"
+            in said
+        )
         assert "> 27 | label[count] = 0" in said
 
     def test_an_escape_is_noticed(self, capsys, monkeypatch):

@@ -14,8 +14,9 @@ SMALL = {
     "scull": {"scull_quantum": 100, "scull_qset": 4},
     "scullc": {"scullc_quantum": 100, "scullc_qset": 4},
     "scullp": {"scullp_qset": 2},
+    "scullv": {"scullv_order": 1, "scullv_qset": 2},
 }
-QUANTUM = {"scull": 100, "scullc": 100, "scullp": 4096}
+QUANTUM = {"scull": 100, "scullc": 100, "scullp": 4096, "scullv": 8192}
 
 
 @pytest.fixture

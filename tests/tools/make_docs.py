@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 import kmock.linux
 from kmock import kinds
 from kmock.linux._api import Sleeps, Where
+from tests.tools.callers import callers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from kmock.kinds import Kind
     from kmock.linux._api import Contract
+    from tests.tools.callers import Caller
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -97,14 +99,21 @@ def _family(letter: str, of: list[Kind]) -> str:
 def api_page() -> str:
     """Return ``api.md``: every built kernel function by header, with its contract."""
     headers = [(name, _functions(name)) for name in _header_modules()]
-    sections = [_header(name, functions) for name, functions in headers if functions]
+    tested_by = callers()
+    sections = [_header(name, functions, tested_by) for name, functions in headers if functions]
     count = sum(len(functions) for _, functions in headers)
     intro = (
         "Reference card\n==============\n\n"
         f"{count} kernel functions are built. *Sleeps* says whether a call may block; *not in* lists the contexts in\n"
-        "which calling it is a mistake whatever it does; *undo* is the call that gives back what it returns.\n\n"
+        "which calling it is a mistake whatever it does; *undo* is the call that gives back what it returns; *test* is\n"
+        "one of those that use it.\n\n"
     )
     return GENERATED + intro + "\n".join(sections)
+
+
+def built_functions() -> list[str]:
+    """Return the name of every kernel function that is built."""
+    return [function.contract.name for module in _header_modules() for function in _functions(module)]
 
 
 def _header_modules() -> Iterator[str]:
@@ -120,9 +129,9 @@ def _functions(module_name: str) -> list[Any]:
     return sorted(own, key=lambda f: str(f.contract.name).lower())
 
 
-def _header(module_name: str, functions: list[Any]) -> str:
-    rows = [("function", "since", "sleeps", "not in", "can fail", "undo", "what it does"), ("---",) * 7]
-    rows += [_function(f) for f in functions]
+def _header(module_name: str, functions: list[Any], tested_by: dict[str, Caller]) -> str:
+    rows = [("function", "since", "sleeps", "not in", "can fail", "undo", "what it does", "test"), ("---",) * 8]
+    rows += [(*_function(f), str(tested_by.get(f.contract.name, "none"))) for f in functions]
     return f"## `{module_name}`\n\n{_table(rows)}"
 
 

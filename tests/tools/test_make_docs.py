@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.tools.make_docs import DOCS, FAMILIES, PAGES, kinds
+from tests.tools.callers import callers
+from tests.tools.make_docs import DOCS, FAMILIES, PAGES, built_functions, kinds
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -14,3 +15,8 @@ def test_the_page_is_up_to_date(name):
 
 def test_every_family_has_its_name():
     assert {kind.family for kind in kinds.catalogue().values()} == FAMILIES.keys()
+
+
+def test_every_function_has_a_test():
+    tested = callers()
+    assert [name for name in built_functions() if name not in tested] == []

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @api(since="2.5.1", sleeps=Sleeps.ALWAYS, undo="bus_unregister", fails=True)
 def bus_register(k: Kernel, bus: bus_type) -> int:
     """Register a bus, so that devices and drivers can be on it: 0 or -errno."""
-    return k.buses.register(bus, k.capture())
+    return k.buses.register(bus)
 
 
 @api(since="2.5.1", sleeps=Sleeps.ALWAYS)
