@@ -366,10 +366,13 @@ class Kernel(Panic):
         """Make a device that counts as bound until ``devres_release_all(dev)`` or the end; its coherent mask is ``dma_mask``."""
         return self.devices.make_simple(name, dma_mask)
 
-    def platform_device(self, name: str, resources: Iterable[Resource] = (), id: int = -1) -> platform_device:
+    def platform_device(
+        self, name: str, resources: Iterable[Resource | tuple[int, int] | int] = (), id: int = -1
+    ) -> platform_device:
         """Plug in a platform device, which a driver of that name is bound to; ``id`` as ``platform_device.id``.
 
-        ``resources`` are made by ``DEFINE_RES_MEM(start, size)``, ``DEFINE_RES_IRQ(line)`` and their like.
+        ``resources`` are made by ``DEFINE_RES_MEM(start, size)``, ``DEFINE_RES_IRQ(line)`` and their like; ``(start,
+        size)`` and a number stand for these two.
         """
         return self.platform.make(name, resources, id)
 
@@ -377,19 +380,19 @@ class Kernel(Panic):
         self,
         vendor: int,
         device: int,
-        bars: Mapping[int, int | Bar] | Sequence[int | Bar] = (),
+        bars: Mapping[int, int | tuple[int, int] | Bar] | Sequence[int | tuple[int, int] | Bar] = (),
         model: Model | None = None,
     ) -> pci_dev:
         """Plug in a PCI function, which a driver with that id in its table is bound to.
 
-        ``bars`` are the sizes of its windows in bytes, by number or in order. ``model`` stands behind them: a
-        :class:`~kmock.hw.device.DeviceModel`, which can interrupt and read and write memory, or anything that
-        :meth:`mmio` takes; without one the windows are zero-filled bytes.
+        ``bars`` are the sizes of its windows in bytes, by number or in order; ``(address, size)`` says where one lies
+        too. ``model`` stands behind them: a :class:`~kmock.hw.device.DeviceModel`, which can interrupt and read and
+        write memory, or anything that :meth:`mmio` takes; without one the windows are zero-filled bytes.
         """
         from kmock.drivers.pci.bus import bars_of  # noqa: PLC0415 -- comes up when first used
         from kmock.hw.pci import ConfigSpace  # noqa: PLC0415 -- comes up when first used
 
-        messages = getattr(model, "msi", 0), getattr(model, "msix", 0)
+        messages = getattr(model, "msi", 1), getattr(model, "msix", 0)
         return self.pci.make(ConfigSpace(vendor, device, bars_of(bars), *messages), model)
 
     def dma_read(self, dev: Device, addr: int, n: int) -> bytes:

@@ -240,3 +240,9 @@ def attach(files: KernelFiles) -> None:
     """Bring the buses up: somebody looks into ``/sys/bus``."""
     assert files.kernel.platform
     assert files.kernel.pci
+
+
+def attach_debugfs(files: KernelFiles) -> None:
+    """Add the list of devices whose probe is to be tried again."""
+    deferred = files.kernel.buses.deferred
+    files.add("/sys/kernel/debug/devices_deferred", read=lambda: "".join(f"{dev.name}\t\n" for dev in deferred.pending))

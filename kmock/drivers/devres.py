@@ -31,7 +31,7 @@ HEADER: Final = 40
 SIZEOF_GROUP: Final = 96
 _RELEASED_BEFORE: Final = frozenset((
     "irq-free-wrong", "iounmap-double", "iounmap-bad", "region-release-bad", "page-double-free", "slab-double-free",
-    "percpu-free-bad", "dma-unmap-unallocated",
+    "percpu-free-bad", "percpu-double-free", "dma-unmap-unallocated",
 ))  # fmt: skip
 
 

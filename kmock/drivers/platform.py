@@ -133,8 +133,11 @@ class PlatformBus:
         k = self.kernel
         if k.faults.active and k.faults.should_fail_kmalloc(SIZEOF_PLATFORM_OBJECT):
             return None
+        return self._new(name, id)
+
+    def _new(self, name: str, id: int) -> platform_device:
         pdev = platform_device(name=name, id=id)
-        k.devices.initialize(pdev.dev)
+        self.kernel.devices.initialize(pdev.dev)
         pdev.dev.release = lambda _: None
         self.setup(pdev)
         return pdev
@@ -215,12 +218,11 @@ class PlatformBus:
         self.delete(pdev)
         self.kernel.devices.put(pdev.dev)
 
-    def make(self, name: str, resources: Iterable[Resource], id: int, data: Any = None) -> platform_device:
+    def make(self, name: str, resources: Iterable[Resource | tuple[int, int] | int], id: int) -> platform_device:
         """``kernel.platform_device()``: plug a device in; OSError where it can't be."""
-        info = platform_device_info(name=name, id=id, res=list(resources), data=data)
-        pdev = self.alloc(info.name, info.id)
-        assert pdev is not None
-        pdev.resource, pdev.num_resources, pdev.dev.platform_data = info.res, len(info.res), data
+        pdev = self._new(name, id)
+        pdev.resource = [_resource(r) for r in resources]
+        pdev.num_resources = len(pdev.resource)
         self.kernel.devices.plug(pdev.dev, lambda: self.unregister(pdev))
         if err := self.add(pdev):
             del self.kernel.devices.plugged[pdev.dev]
@@ -306,6 +308,15 @@ class PlatformBus:
     def _driver(self, dev: device) -> platform_driver:
         assert dev.driver is not None
         return self._drivers[dev.driver]
+
+
+def _resource(r: Resource | tuple[int, int] | int) -> Resource:
+    """What a test says of a resource: the thing itself, memory's start and size, or an interrupt line."""
+    if isinstance(r, Resource):
+        return r
+    if isinstance(r, int):
+        return Resource(r, r, flags=IORESOURCE_IRQ)
+    return Resource(r[0], r[0] + r[1] - 1, flags=IORESOURCE_MEM)
 
 
 def _probe_fail(pdev: platform_device) -> int:

@@ -37,6 +37,7 @@ PROVIDERS: tuple[tuple[str, str, str], ...] = (
     ("/sys/module/", "kmock.fs.devices", "attach_sysfs"),
     ("/proc/vmallocinfo", "kmock.mm.vmallocinfo", "attach"),
     ("/sys/bus/", "kmock.drivers.bus", "attach"),
+    ("/sys/kernel/debug/devices_deferred", "kmock.drivers.bus", "attach_debugfs"),
     ("/proc/sys/vm/", "kmock.fs.proc", "attach_sysctl"),
     ("/sys/kernel/debug/kmemleak", "kmock.sanitizers.kmemleak", "attach"),
 )

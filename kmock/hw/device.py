@@ -54,7 +54,7 @@ class DeviceModel(RegisterModel):
     ``msi`` and ``msix`` say how many interrupt messages it can send, for a device on PCI.
     """
 
-    msi = 0
+    msi = 1
     msix = 0
     wires: Wires | None = None
 

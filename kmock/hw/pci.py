@@ -42,11 +42,15 @@ _MSIX_LENGTH: Final = 0x0C
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A window that a function wants: ``size`` bytes (a power of two), of ports if ``io``, else of memory."""
+    """A window that a function wants: ``size`` bytes (a power of two), of ports if ``io``, else of memory.
+
+    ``at`` is its address, where that is not for the machine to choose.
+    """
 
     size: int
     io: bool = False
     prefetch: bool = False
+    at: int | None = None
 
     def __post_init__(self) -> None:
         if self.size < (4 if self.io else 16) or self.size & self.size - 1:

@@ -121,8 +121,8 @@ class Leftovers:
         self._left_by(binding.made, f"{dev.name} was unbound", "in the driver's remove")
         if binding.seqs[0] < binding.seqs[1]:
             first, last = binding.seqs
-            lost = self._lost({a.seq for a in living(k) if first < a.seq <= last and a.task is binding.task})
-            if lost:
+            left = {a.seq for a in living(k) if first < a.seq <= last and a.task is binding.task}
+            if lost := self._lost(left) if left else left:
                 k.census.report(lambda a: a.seq in lost, "leak-at-remove")
 
     def _left_by(self, made: Iterable[Stack], when: str, where: str) -> None:

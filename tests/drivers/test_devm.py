@@ -74,7 +74,7 @@ from kmock.linux.ioport import (
     release_mem_region,
 )
 from kmock.linux.miscdevice import misc_deregister, misc_register, miscdevice
-from kmock.linux.percpu import per_cpu_ptr
+from kmock.linux.percpu import free_percpu, per_cpu_ptr
 from kmock.linux.slab import GFP_ATOMIC, GFP_KERNEL, ZERO_SIZE_PTR, kfree, kmalloc, ksize
 from kmock.linux.string import strcmp
 from kmock.linux.types import NULL, u64
@@ -326,8 +326,10 @@ class TestMemory:
         devm_free_percpu(dev, counter)
         with kernel.expect("devm-unmanaged-release"):
             devm_free_percpu(dev, counter)
-        devm_alloc_percpu(dev, u64)
-        devres_release_all(dev)
+        counter = devm_alloc_percpu(dev, u64)
+        free_percpu(counter)
+        with kernel.expect("devm-mixed-double-release"):
+            devres_release_all(dev)
 
 
 class TestRegisters:
@@ -431,7 +433,7 @@ class TestPerOpen:
         misc_register(misc)
         p = kernel.user()
         p.close(p.open("/dev/dev"))
-        with kernel.expect("leak-per-open", count=1) as found:
+        with kernel.expect("leak-per-open") as found:
             for _ in range(3):
                 p.close(p.open("/dev/dev"))
         assert found[0].where.function == "dev_open"

@@ -220,6 +220,7 @@ class TestDeferral:
         platform_driver_register(driver([], "consumer", probe=consume))
         wait_for_device_probe()
         assert log == ["consumer"]
+        assert kernel.read_file("/sys/kernel/debug/devices_deferred") == "consumer\t\n"
         kernel.platform_device("supplier")
         platform_driver_register(driver([], "supplier", probe=lambda pdev: ready.append(1) or 0))
         wait_for_device_probe()
@@ -263,6 +264,11 @@ class TestResources:
         assert platform_get_irq_optional(pdev, 2) == -errno.ENXIO
         assert platform_irq_count(pdev) == 2
         assert f"{BASE:08x}-{BASE + 0xFF:08x} : dev" in kernel.read_file("/proc/iomem")
+
+    def test_in_short(self, kernel: Kernel) -> None:
+        pdev = kernel.platform_device("short", [(BASE + 0x2000, 0x10), 11])
+        assert platform_get_resource(pdev, IORESOURCE_MEM, 0).end == BASE + 0x200F
+        assert platform_get_irq(pdev, 0) == 11
 
     def test_that_are_missing_are_logged(self, kernel: Kernel, pdev: platform_device, dmesg) -> None:
         assert platform_get_irq(pdev, 2) == -errno.ENXIO

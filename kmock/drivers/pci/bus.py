@@ -58,9 +58,8 @@ class Pci:
         """``kernel.pci_device()``: plug a function in; a driver that is there is offered it."""
         k = self.kernel
         slot, self._slot = self._slot, self._slot + 1
-        if model is not None:
-            config.put(hw.PCI_INTERRUPT_PIN, 1, 1)
-            config.put(hw.PCI_INTERRUPT_LINE, 1, FIRST_LINE + slot)
+        config.put(hw.PCI_INTERRUPT_PIN, 1, 1)
+        config.put(hw.PCI_INTERRUPT_LINE, 1, FIRST_LINE + slot)
         pdev = pci_dev(config, slot, model if isinstance(model, DeviceModel) else None)
         for n, bar in enumerate(config.bars):
             if bar is not None:
@@ -97,6 +96,8 @@ class Pci:
             pdev.windows[n] = k.bus.add(r.start, bar.size, behind)
 
     def _place(self, tree: Resource, bar: Bar) -> int:
+        if bar.at is not None:
+            return bar.at
         for first, end in (PORTS,) if bar.io else (MEMORY, ABOVE):
             at = -(-first // bar.size) * bar.size
             while at + bar.size <= end:
@@ -238,7 +239,7 @@ PCIBIOS_BAD_REGISTER_NUMBER: Final = 0x87
 
 
 def bars_of(bars: Any) -> list[Bar | None]:
-    """The BARs that a test asks for: sizes or :class:`Bar`, by number or in order; 0 and None stand for none."""
+    """The BARs that a test asks for, by number or in order: sizes, addresses and sizes, or :class:`Bar`; 0 is none."""
     wanted = bars if hasattr(bars, "keys") else dict(enumerate(bars))
     made: list[Bar | None] = [None] * BARS
     for n in list(wanted):
@@ -246,7 +247,9 @@ def bars_of(bars: Any) -> list[Bar | None]:
         if size and not 0 <= n < BARS:
             raise ValueError(f"a PCI function has BARs 0 to {BARS - 1}, not {n}")
         if size:
-            made[n] = size if isinstance(size, Bar) else Bar(size)
+            made[n] = (
+                size if isinstance(size, Bar) else Bar(size[1], at=size[0]) if isinstance(size, tuple) else Bar(size)
+            )
     return made
 
 

@@ -101,7 +101,7 @@ def devres_for_each_res(
     k.devres.each(dev, release, match, match_data, lambda dev, res: fn(dev, res, data))
 
 
-@api(since="2.6.21", sleeps=Sleeps.ALWAYS)
+@api(since="2.6.21")
 def devres_release_all(k: Kernel, dev: device) -> int:
     """Release everything that ``dev`` owns, the youngest first; how many resources, or -ENODEV before initialisation."""
     return k.devices.release_managed(dev)
@@ -128,7 +128,7 @@ def devres_remove_group(k: Kernel, dev: device, id: Any) -> None:
     k.devres.remove_group(dev, id)
 
 
-@api(since="2.6.21", sleeps=Sleeps.ALWAYS)
+@api(since="2.6.21")
 def devres_release_group(k: Kernel, dev: device, id: Any) -> int:
     """Release the resources of a group: how many there were."""
     return k.devres.release_group(dev, id)
@@ -158,7 +158,7 @@ def devm_remove_action(k: Kernel, dev: device, action: Callable[[Any], object], 
     k.managed.remove_action(dev, action, data)
 
 
-@api(since="5.2", sleeps=Sleeps.ALWAYS)
+@api(since="5.2")
 def devm_release_action(k: Kernel, dev: device, action: Callable[[Any], object], data: Any) -> None:
     """Call an action now, and not again."""
     k.managed.release_action(dev, action, data)
