@@ -170,6 +170,14 @@ class KernelConfig(Struct, frozen=True, kw_only=True, dict=True):
         """Return the physical [start, end) ranges of RAM of every node, lowest first."""
         return [list(node.ranges) for node in self.topology]
 
+    def reported_ranges(self) -> tuple[tuple[Range, ...], ...]:
+        """Return as much of `node_ranges` as the kernel is told of: `mem=` hides what lies above."""
+        told = self.boot_arg("mem")
+        limit = parse_size(told) if told else 1 << 64
+        return tuple(
+            tuple((start, min(end, limit)) for start, end in ranges if start < limit) for ranges in self.node_ranges()
+        )
+
     def cpu_to_node(self, cpu: int) -> int:
         """Return the node that `cpu` belongs to."""
         return self._homes[cpu]

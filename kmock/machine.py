@@ -73,11 +73,16 @@ if TYPE_CHECKING:
     from kmock.kernel.timer import Timers
     from kmock.kernel.workqueue import Workqueues
     from kmock.lang.ptr import Ptr
+    from kmock.mm.boot_memory import BootMemory
+    from kmock.mm.dmapool import DmaPools
     from kmock.mm.genalloc import GenPools
     from kmock.mm.ioremap import Ioremap
     from kmock.mm.kfree_rcu import KfreeRcu
+    from kmock.mm.memory_hotplug import MemoryBlocks
+    from kmock.mm.mempool import Mempools
     from kmock.mm.page_alloc import PageAllocator
     from kmock.mm.percpu import PerCpu
+    from kmock.mm.ports import Ports
     from kmock.mm.slub import Slub
     from kmock.mm.uaccess import Uaccess
     from kmock.mm.vmalloc import Vmalloc
@@ -163,6 +168,10 @@ class Kernel(Panic):
 
     # -- subsystems that come up when first used --------------------------------------------------
 
+    boot_memory: Subsystem[BootMemory] = Subsystem("mm.boot_memory:BootMemory")
+    """Memory before the page allocator has it."""
+    memory_blocks: Subsystem[MemoryBlocks] = Subsystem("mm.memory_hotplug:MemoryBlocks")
+    """Memory that came after boot."""
     page_alloc: Subsystem[PageAllocator] = Subsystem("mm.page_alloc:PageAllocator")
     """Whole pages, and the zones they lie in."""
     slab: Subsystem[Slub] = Subsystem("mm.slub:Slub")
@@ -201,6 +210,10 @@ class Kernel(Panic):
     """Nodes of lists that lie in no simulated memory."""
     image: Subsystem[Image] = Subsystem("kernel.image:Image")
     """The kernel's text and data."""
+    dma_pools: Subsystem[DmaPools] = Subsystem("mm.dmapool:DmaPools")
+    """Small blocks that devices can reach."""
+    mempools: Subsystem[Mempools] = Subsystem("mm.mempool:Mempools")
+    """Memory that is there when no other is."""
     kfree_rcu: Subsystem[KfreeRcu] = Subsystem("mm.kfree_rcu:KfreeRcu")
     """Memory that is freed after a grace period."""
     vmalloc: Subsystem[Vmalloc] = Subsystem("mm.vmalloc:Vmalloc")
@@ -209,6 +222,8 @@ class Kernel(Panic):
     """Memory that every processor has a copy of."""
     resources: Subsystem[Resources] = Subsystem("kernel.resource:Resources")
     """Who uses which bus addresses."""
+    io_ports: Subsystem[Ports] = Subsystem("mm.ports:Ports")
+    """Devices behind I/O ports."""
     genpools: Subsystem[GenPools] = Subsystem("mm.genalloc:GenPools")
     """Pools of special memory."""
     ioremap: Subsystem[Ioremap] = Subsystem("mm.ioremap:Ioremap")
@@ -231,6 +246,8 @@ class Kernel(Panic):
     """Device classes."""
     devices: Subsystem[Devices] = Subsystem("drivers.core:Devices")
     """Devices."""
+    dma: Subsystem[Dma] = Subsystem("dma.mapping:Dma")
+    """Memory that devices reach."""
     buses: Subsystem[Buses] = Subsystem("drivers.bus:Buses")
     """Buses, and their drivers."""
     platform: Subsystem[PlatformBus] = Subsystem("drivers.platform:PlatformBus")
@@ -241,8 +258,6 @@ class Kernel(Panic):
     """What objects show in ``/sys``."""
     managed: Subsystem[Managed] = Subsystem("drivers.devm:Managed")
     """What the kernel knows how to give back for a device."""
-    dma: Subsystem[Dma] = Subsystem("dma.mapping:Dma")
-    """Memory that devices reach."""
     devres: Subsystem[Devres] = Subsystem("drivers.devres:Devres")
     """What devices give back by themselves."""
     devtmpfs: Subsystem[DevTmpFs] = Subsystem("fs.devtmpfs:DevTmpFs")
@@ -319,6 +334,13 @@ class Kernel(Panic):
         """Write to a file of /proc, /sys or debugfs; OSError with the errno the kernel gives."""
         self.files.write(path, text)
 
+    def early_boot(self) -> AbstractContextManager[None]:
+        """Run the block as early boot does, when memory is memblock's: what is left of it then becomes the zones.
+
+        RuntimeError on a machine that something was allocated on already.
+        """
+        return self.boot_memory.open()
+
     def hardirq(self) -> AbstractContextManager[None]:
         """Run the block as a hard interrupt handler on the current CPU."""
         from kmock.kernel import preempt  # noqa: PLC0415 -- comes up when first used
@@ -361,6 +383,10 @@ class Kernel(Panic):
         ``write(offset, width, value)``. ValueError where RAM or another device answers already.
         """
         return self.ioremap.window(base, size, model)
+
+    def ports(self, base: int, size: int, model: Model | None = None) -> Window:
+        """Put a device's registers behind ``size`` I/O ports from ``base`` on; otherwise as :meth:`mmio`."""
+        return self.io_ports.window(base, size, model)
 
     def device(self, name: str, dma_mask: int | None = None) -> device:
         """Make a device that counts as bound until ``devres_release_all(dev)`` or the end; its coherent mask is ``dma_mask``."""

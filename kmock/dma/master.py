@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kmock.hw.iommu import Fault, FaultError
 from kmock.lang.ptr import make_ptr
-from kmock.sanitizers.dma_entry import DMA_FROM_DEVICE, DMA_MAPPING_ERROR, DMA_TO_DEVICE, RESOURCE, SG
+from kmock.sanitizers.dma_entry import COHERENT, DMA_FROM_DEVICE, DMA_MAPPING_ERROR, DMA_TO_DEVICE, RESOURCE, SG
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -132,6 +132,8 @@ class Master:
         k = self.kernel
         dma = k.dma
         start = addr - m.dma
+        if m.type == COHERENT and "dma_pools" in vars(k):
+            k.dma_pools.device_accessed(m, start, n, write=write)
         if m.direction == (DMA_TO_DEVICE if write else DMA_FROM_DEVICE):
             does = "writes to" if write else "reads"
             self._report("dma-device-wrong-direction", m.dev, addr, n, m, [f"the device {does} it"], write=write)

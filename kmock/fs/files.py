@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 PROVIDERS: tuple[tuple[str, str, str], ...] = (
     ("/sys/kernel/debug/fail", "kmock.fs.fault", "attach_debugfs"),
     ("/sys/kernel/debug/kmemleak", "kmock.sanitizers.kmemleak", "attach"),
+    ("/sys/devices/system/memory/", "kmock.mm.memory_hotplug", "attach"),
+    ("/sys/kernel/debug/memblock/", "kmock.mm.boot_memory", "attach"),
     ("/sys/kernel/debug/dma-api/", "kmock.dma.files", "attach"),
     ("/proc/", "kmock.fs.fault", "attach_proc"),
     ("/proc/", "kmock.fs.proc", "attach"),

@@ -7,7 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from kmock.fs.debugfs import kstrtoll
-from kmock.mm import show_mem, slab_common
+from kmock.fs.meminfo import meminfo
+from kmock.mm import slab_common, vmstat
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,11 +16,12 @@ if TYPE_CHECKING:
     from kmock.fs.files import KernelFiles
 
 _SHOWN = {
-    "buddyinfo": show_mem.buddyinfo,
-    "meminfo": show_mem.meminfo,
-    "pagetypeinfo": show_mem.pagetypeinfo,
+    "buddyinfo": vmstat.buddyinfo,
+    "meminfo": meminfo,
+    "pagetypeinfo": vmstat.pagetypeinfo,
     "slabinfo": slab_common.slabinfo,
-    "zoneinfo": show_mem.zoneinfo,
+    "vmstat": vmstat.vmstat,
+    "zoneinfo": vmstat.zoneinfo,
 }
 _INT_MAX = (1 << 31) - 1
 _MAX_SCALE_FACTOR = 3000

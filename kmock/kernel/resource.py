@@ -100,7 +100,7 @@ class Resources:
         self.iomem = Resource(0, _PHYS_END, "PCI mem", IORESOURCE_MEM)
         self.ioport = Resource(0, _PORTS_END, "PCI IO", IORESOURCE_IO)
         self._refused: list[_Refused] = []
-        for start, end in kernel.ram.ranges:
+        for start, end in (r for node in kernel.config.reported_ranges() for r in node):
             ram = Resource(start, end - 1, "System RAM", IORESOURCE_SYSTEM_RAM | IORESOURCE_BUSY)
             insert(self.iomem, ram)
         kernel.census.register(self.finish)

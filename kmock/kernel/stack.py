@@ -78,6 +78,7 @@ class TaskStack:
         self.variables: list[LocalVariable] = []
         page = kernel.page_alloc.alloc_pages(0x800, self.size.bit_length() - 13, call="stack", owner=self)
         assert page is not None
+        self.nid = page.zone.nid if page.zone is not None else 0
         self._linear = kernel.layout.page_offset + page.phys
         for i in range(self.size // _PAGE):
             kernel.mmu.map((self.start >> 12) + 1 + i, page.pfn + i)
@@ -167,6 +168,12 @@ class KernelStacks:
         ):
             frame = frame.f_back
         return stack.push(n, frame, capture(2))
+
+    def pages(self, nid: int) -> int:
+        """Return how many pages the stacks take on a node, or on all if there is none of that number."""
+        nodes = len(self.kernel.config.topology)
+        homes = [(stack.size // _PAGE, stack.nid) for stack in self._stacks.values()]
+        return sum(n for n, home in homes if nid == home or nid >= nodes)
 
     def reap(self) -> None:
         """Take the variables of functions that have returned off every stack."""

@@ -10,40 +10,20 @@ from typing import Final
 from kmock.errors import NotBuiltError
 
 NOT_BUILT: Final = {
-    "bootmem": """
-        alloc_bootmem alloc_bootmem_low alloc_bootmem_low_pages alloc_bootmem_node alloc_bootmem_pages
-        free_bootmem free_bootmem_node reserve_bootmem
-    """,
     "dma_mapping": """
         dma_mmap_attrs dma_mmap_coherent dma_mmap_noncontiguous dma_mmap_pages dma_mmap_wc
-    """,
-    "dmapool": """
-        dma_pool_alloc dma_pool_create dma_pool_destroy dma_pool_free dma_pool_zalloc dmam_pool_create
-        dmam_pool_destroy
     """,
     "fs": """
         __generic_file_write_iter device_driver_mmap filemap_fdatawait filemap_fdatawait_range filemap_flush
         filemap_write_and_wait_range generic_file_aio_read generic_file_aio_write generic_file_read_iter
     """,
-    "memblock": """
-        memblock_add memblock_add_node memblock_alloc memblock_free memblock_phys_alloc memblock_phys_free
-        memblock_remove memblock_reserve memblock_set_node memblock_start_of_DRAM
-    """,
-    "mempool": """
-        mempool_alloc mempool_alloc_slab mempool_alloc_t mempool_create mempool_create_kmalloc_pool
-        mempool_create_page_pool mempool_create_slab_pool mempool_destroy mempool_free mempool_free_slab
-        mempool_free_t mempool_init mempool_resize mempool_t
-    """,
     "mm": """
         VM_ACCOUNT VM_DONTCOPY VM_DONTDUMP VM_DONTEXPAND VM_EXEC VM_GROWSDOWN VM_HUGETLB VM_IO VM_LOCKED
         VM_MAYEXEC VM_MAYREAD VM_MAYSHARE VM_MAYWRITE VM_MIXEDMAP VM_NORESERVE VM_PAT VM_PFNMAP VM_READ
-        VM_SHARED VM_WRITE __get_user_pages absent_pages_in_range add_active_range filemap_fault
-        find_min_pfn_with_active_regions follow_pfn free_area_init_nodes free_bootmem_with_active_regions
-        get_pfn_range_for_nid get_user_pages get_user_pages_fast get_user_pages_remote get_user_pages_unlocked
-        invalidate_inode_pages2 invalidate_inode_pages2_range invalidate_mapping_pages io_remap_pfn_range
-        pin_user_pages pin_user_pages_fast remap_page_range remap_pfn_range remove_active_range
-        remove_all_active_ranges set_dma_reserve set_page_dirty set_page_dirty_lock
-        sparse_memory_present_with_active_regions truncate_inode_pages truncate_inode_pages_final
+        VM_SHARED VM_WRITE __get_user_pages filemap_fault follow_pfn get_user_pages get_user_pages_fast
+        get_user_pages_remote get_user_pages_unlocked invalidate_inode_pages2 invalidate_inode_pages2_range
+        invalidate_mapping_pages io_remap_pfn_range pin_user_pages pin_user_pages_fast remap_page_range
+        remap_pfn_range set_page_dirty set_page_dirty_lock truncate_inode_pages truncate_inode_pages_final
         truncate_inode_pages_range truncate_pagecache truncate_setsize unmap_mapping_range unpin_user_page
         unpin_user_pages vm_insert_page vm_insert_pages vm_insert_pfn vm_iomap_memory vm_map_pages
         vm_map_pages_zero vmf_insert_mixed vmf_insert_pfn vmtruncate write_one_page zap_vma_ptes

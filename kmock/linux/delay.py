@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 @api(since="2.6.0", sleeps=Sleeps.ALWAYS)
 def msleep(k: Kernel, msecs: int) -> None:
     """Sleep for at least ``msecs`` milliseconds, in whole jiffies."""
+    _counts(k, "msleep")
     left = msecs_to_jiffies(msecs, k.config.hz) + 1
     while left:
         k.current.state = TASK_UNINTERRUPTIBLE
@@ -35,6 +36,7 @@ def msleep_interruptible(k: Kernel, msecs: int) -> int:
 @api(since="2.6.10", sleeps=Sleeps.ALWAYS)
 def ssleep(k: Kernel, seconds: int) -> None:
     """Sleep for at least ``seconds``."""
+    _counts(k, "ssleep")
     left = msecs_to_jiffies(seconds * 1000, k.config.hz) + 1
     while left:
         k.current.state = TASK_UNINTERRUPTIBLE
@@ -44,16 +46,23 @@ def ssleep(k: Kernel, seconds: int) -> None:
 @api(since="2.6.36", sleeps=Sleeps.ALWAYS)
 def usleep_range(k: Kernel, min: int, max: int) -> None:
     """Sleep for ``min`` to ``max`` microseconds."""
-    _sleep_range(k, min)
+    _sleep_range(k, min, "usleep_range")
 
 
 @api(since="5.8", sleeps=Sleeps.ALWAYS)
 def fsleep(k: Kernel, usecs: int) -> None:
     """Sleep for ``usecs`` microseconds or a little more."""
-    _sleep_range(k, usecs)
+    _sleep_range(k, usecs, "fsleep")
 
 
-def _sleep_range(k: Kernel, usecs: int) -> None:
+def _counts(k: Kernel, by: str) -> None:
+    """Tell the checker of registers that a driver counts on the time that begins now."""
+    if k.config.lint and "ioremap" in vars(k):
+        k.ioremap.io.delayed(by)
+
+
+def _sleep_range(k: Kernel, usecs: int, by: str) -> None:
+    _counts(k, by)
     task = k.current
     until = k.clock.now + usecs * NSEC_PER_USEC
     while k.clock.now < until:
@@ -64,18 +73,21 @@ def _sleep_range(k: Kernel, usecs: int) -> None:
 @api(since="1.0")
 def ndelay(k: Kernel, nsecs: int) -> None:
     """Be busy for ``nsecs`` nanoseconds."""
+    _counts(k, "ndelay")
     k.sched.spend(nsecs)
 
 
 @api(since="1.0")
 def udelay(k: Kernel, usecs: int) -> None:
     """Be busy for ``usecs`` microseconds."""
+    _counts(k, "udelay")
     k.sched.spend(usecs * NSEC_PER_USEC)
 
 
 @api(since="1.0")
 def mdelay(k: Kernel, msecs: int) -> None:
     """Be busy for ``msecs`` milliseconds."""
+    _counts(k, "mdelay")
     k.sched.spend(msecs * NSEC_PER_MSEC)
 
 

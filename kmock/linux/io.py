@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kmock.lang.ptr import NULL, Ptr
-from kmock.lang.struct import as_ptr
+from kmock.lang.ptr import Ptr
 from kmock.linux._api import Sleeps, api
 from kmock.linux._header import header_getattr
+from kmock.linux.iomap import *  # noqa: F403 -- the C header includes it
+from kmock.linux.iomap import __all__ as _iomap
 from kmock.linux.ioport import *  # noqa: F403 -- the C header includes it
 from kmock.linux.ioport import __all__ as _ioport
 from kmock.mm import memtype
 from kmock.mm import physaddr as _physaddr
+from kmock.mm.iomap import cookie as _cookie
 from kmock.mm.ioremap import MEMREMAP_WB, MEMREMAP_WC, MEMREMAP_WT
 
 if TYPE_CHECKING:
@@ -23,12 +25,6 @@ if TYPE_CHECKING:
     from kmock.kernel.resource import Resource as resource
     from kmock.machine import Kernel
     from kmock.mm.page import Page
-
-
-def _cookie(addr: Any) -> Ptr:
-    if addr.__class__ is Ptr:
-        return addr
-    return NULL if addr is None else as_ptr(addr)
 
 
 # --- mapping ------------------------------------------------------------------------------------------------------------
@@ -260,66 +256,6 @@ def writeq_relaxed(k: Kernel, value: int, addr: Any) -> None:
     k.ioremap.io.write(value, _cookie(addr), 8)
 
 
-@api(since="2.6.9")
-def ioread8(k: Kernel, addr: Any) -> int:
-    """Load 8 bits from a device, wherever ``pci_iomap()`` and the like found it."""
-    addr = _cookie(addr)
-    return 0xFF if k.ioremap.io.bad_port(addr, "ioread8") else k.ioremap.io.read(addr, 1)
-
-
-@api(since="2.6.9")
-def ioread16(k: Kernel, addr: Any) -> int:
-    """Load 16 bits from a device, wherever ``pci_iomap()`` and the like found it."""
-    addr = _cookie(addr)
-    return 0xFFFF if k.ioremap.io.bad_port(addr, "ioread16") else k.ioremap.io.read(addr, 2)
-
-
-@api(since="2.6.9")
-def ioread32(k: Kernel, addr: Any) -> int:
-    """Load 32 bits from a device, wherever ``pci_iomap()`` and the like found it."""
-    addr = _cookie(addr)
-    return 0xFFFFFFFF if k.ioremap.io.bad_port(addr, "ioread32") else k.ioremap.io.read(addr, 4)
-
-
-@api(since="4.10")
-def ioread64(k: Kernel, addr: Any) -> int:
-    """Load 64 bits from a device, wherever ``pci_iomap()`` and the like found it."""
-    addr = _cookie(addr)
-    return 0xFFFFFFFFFFFFFFFF if k.ioremap.io.bad_port(addr, "ioread64") else k.ioremap.io.read(addr, 8)
-
-
-@api(since="2.6.9")
-def iowrite8(k: Kernel, value: int, addr: Any) -> None:
-    """Store 8 bits to a device, wherever ``pci_iomap()`` and the like found it."""
-    addr = _cookie(addr)
-    if not k.ioremap.io.bad_port(addr, "iowrite8"):
-        k.ioremap.io.write(value, addr, 1)
-
-
-@api(since="2.6.9")
-def iowrite16(k: Kernel, value: int, addr: Any) -> None:
-    """Store 16 bits to a device, wherever ``pci_iomap()`` and the like found it."""
-    addr = _cookie(addr)
-    if not k.ioremap.io.bad_port(addr, "iowrite16"):
-        k.ioremap.io.write(value, addr, 2)
-
-
-@api(since="2.6.9")
-def iowrite32(k: Kernel, value: int, addr: Any) -> None:
-    """Store 32 bits to a device, wherever ``pci_iomap()`` and the like found it."""
-    addr = _cookie(addr)
-    if not k.ioremap.io.bad_port(addr, "iowrite32"):
-        k.ioremap.io.write(value, addr, 4)
-
-
-@api(since="4.10")
-def iowrite64(k: Kernel, value: int, addr: Any) -> None:
-    """Store 64 bits to a device, wherever ``pci_iomap()`` and the like found it."""
-    addr = _cookie(addr)
-    if not k.ioremap.io.bad_port(addr, "iowrite64"):
-        k.ioremap.io.write(value, addr, 8)
-
-
 # --- blocks -------------------------------------------------------------------------------------------------------------
 
 
@@ -351,10 +287,6 @@ _OWN = [
     "devm_ioremap_uc",
     "devm_ioremap_wc",
     "devm_iounmap",
-    "ioread16",
-    "ioread32",
-    "ioread64",
-    "ioread8",
     "ioremap",
     "ioremap_cache",
     "ioremap_nocache",
@@ -362,10 +294,6 @@ _OWN = [
     "ioremap_wc",
     "ioremap_wt",
     "iounmap",
-    "iowrite16",
-    "iowrite32",
-    "iowrite64",
-    "iowrite8",
     "is_ioremap_addr",
     "memcpy_fromio",
     "memcpy_toio",
@@ -395,11 +323,7 @@ _OWN = [
 __getattr__ = header_getattr(
     __name__,
     {
-        "devm_memremap", "devm_memunmap", "inb", "inl", "inw", "insb", "insl", "insw", "ioport_map", "ioport_unmap", "ioread16be",
-        "ioread16_rep", "ioread32be", "ioread32_rep", "ioread64be", "ioread8_rep", "ioremap_encrypted", "ioremap_prot",
-        "iowrite16be", "iowrite16_rep", "iowrite32be", "iowrite32_rep", "iowrite64be", "iowrite8_rep", "outb", "outl",
-        "outsb", "outsl", "outsw", "outw", "readsb", "readsl", "readsq", "readsw", "writesb", "writesl", "writesq",
-        "writesw",
+        "devm_memremap", "devm_memunmap", "ioremap_encrypted", "ioremap_prot",
     },
 )  # fmt: skip
-__all__ = sorted({*_OWN, *_ioport})  # noqa: PLE0605 -- a list
+__all__ = sorted({*_OWN, *_iomap, *_ioport})  # noqa: PLE0605 -- a list

@@ -9,6 +9,8 @@ from kmock.linux._header import header_getattr
 from kmock.linux.gfp import *  # noqa: F403 -- the C header includes it
 from kmock.linux.gfp import __all__ as _gfp
 from kmock.linux.io import page_to_phys
+from kmock.linux.mm_init import *  # noqa: F403 -- the C header declares them
+from kmock.linux.mm_init import __all__ as _mm_init
 from kmock.linux.mm_types import *  # noqa: F403 -- the C header includes it
 from kmock.linux.mm_types import __all__ as _mm_types
 from kmock.linux.mmzone import *  # noqa: F403 -- the C header includes it
@@ -156,12 +158,6 @@ def si_mem_available(k: Kernel) -> int:
     return k.page_alloc.nr_free_pages
 
 
-@api(since="2.6.31")
-def setup_per_zone_wmarks(k: Kernel) -> None:
-    """Compute the watermarks of every zone anew from ``vm.min_free_kbytes``."""
-    k.page_alloc.zones.setup_watermarks()
-
-
 def PAGE_ALIGN(addr: int) -> int:
     """Round up to a multiple of the page size."""
     return (addr + PAGE_SIZE - 1) & -PAGE_SIZE
@@ -215,7 +211,6 @@ _OWN = [
     "page_zonenum",
     "put_page",
     "put_page_testzero",
-    "setup_per_zone_wmarks",
     "si_mem_available",
     "split_page",
     "totalram_pages",
@@ -225,4 +220,4 @@ _OWN = [
     "vmalloc_to_pfn",
 ]
 __getattr__ = header_getattr(__name__)
-__all__ = sorted({*_OWN, *_gfp, *_mm_types, *_mmzone, *_page, *_page_flags, *_page_ref})  # noqa: PLE0605 -- a list
+__all__ = sorted({*_OWN, *_gfp, *_mm_init, *_mm_types, *_mmzone, *_page, *_page_flags, *_page_ref})  # noqa: PLE0605 -- a list

@@ -1,4 +1,4 @@
-"""``<linux/pageblock-flags.h>``: the migrate type of each pageblock."""
+"""``<linux/pageblock-flags.h>``: four bits for each pageblock, its migrate type and whether compaction skips it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from kmock.linux._api import api
 from kmock.linux._header import header_getattr
-from kmock.mm.buddy import MIGRATE_TYPES
+from kmock.mm import pageblock
 from kmock.mm.buddy import PAGEBLOCK_NR_PAGES as pageblock_nr_pages
 from kmock.mm.buddy import PAGEBLOCK_ORDER as pageblock_order
+from kmock.mm.buddy import PB_MIGRATE_SKIP as PB_migrate_skip
 
 if TYPE_CHECKING:
     from kmock.machine import Kernel
@@ -16,31 +17,47 @@ if TYPE_CHECKING:
 
 PB_migrate = 0
 PB_migrate_end = 2
+NR_PAGEBLOCK_BITS = 4
 
 
-@api(since="2.6.24", until="3.16", replaced_by="get_pfnblock_flags_mask")
+@api(since="3.16")
+def get_pfnblock_flags_mask(k: Kernel, page: Page, pfn: int, mask: int) -> int:
+    """Return those flags of the pageblock that ``pfn`` lies in which are in ``mask``."""
+    return pageblock.get_flags(k, page, pfn) & mask
+
+
+@api(since="3.16")
+def set_pfnblock_flags_mask(k: Kernel, page: Page, flags: int, pfn: int, mask: int) -> None:
+    """Set those flags of the pageblock that ``pfn`` lies in which are in ``mask``; BUG where the page's zone ends."""
+    pageblock.set_flags(k, page, flags, pfn, mask)
+
+
+@api(since="2.6.24", until="3.15", replaced_by="get_pfnblock_flags_mask")
 def get_pageblock_flags_group(k: Kernel, page: Page, start_bitidx: int, end_bitidx: int) -> int:
-    """Return the bits from ``start_bitidx`` to ``end_bitidx`` of the pageblock that the page lies in."""
-    bits = page.zone.pageblock_type(page.pfn) if page.zone is not None else 0
-    return bits >> start_bitidx & (1 << end_bitidx - start_bitidx + 1) - 1
+    """Return the flags numbered ``start_bitidx`` to ``end_bitidx``, both included, of the page's pageblock."""
+    return (pageblock.get_flags(k, page, page.pfn) & _group(start_bitidx, end_bitidx)) >> start_bitidx
 
 
-@api(since="2.6.24", until="3.16", replaced_by="set_pfnblock_flags_mask")
+@api(since="2.6.24", until="3.15", replaced_by="set_pfnblock_flags_mask")
 def set_pageblock_flags_group(k: Kernel, page: Page, flags: int, start_bitidx: int, end_bitidx: int) -> None:
-    """Set the bits from ``start_bitidx`` to ``end_bitidx`` of the pageblock that the page lies in."""
-    zone = page.zone
-    if zone is not None:
-        mask = (1 << end_bitidx - start_bitidx + 1) - 1 << start_bitidx
-        bits = zone.pageblock_type(page.pfn) & ~mask | flags << start_bitidx & mask
-        zone.set_pageblock_type(page.pfn, bits % MIGRATE_TYPES)
+    """Set the flags numbered ``start_bitidx`` to ``end_bitidx``, both included, of the page's pageblock."""
+    pageblock.set_flags(k, page, flags << start_bitidx, page.pfn, _group(start_bitidx, end_bitidx))
 
 
-__getattr__ = header_getattr(__name__, {"get_pfnblock_flags_mask", "set_pfnblock_flags_mask"})
+def _group(first: int, last: int) -> int:
+    return (1 << last + 1) - (1 << first)
+
+
+__getattr__ = header_getattr(__name__)
 __all__ = [
+    "NR_PAGEBLOCK_BITS",
     "PB_migrate",
     "PB_migrate_end",
+    "PB_migrate_skip",
     "get_pageblock_flags_group",
+    "get_pfnblock_flags_mask",
     "pageblock_nr_pages",
     "pageblock_order",
     "set_pageblock_flags_group",
+    "set_pfnblock_flags_mask",
 ]

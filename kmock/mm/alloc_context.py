@@ -57,6 +57,8 @@ class AllocContexts(dict[int, AllocContext]):
             self._bad_mobility()
             migratetype = MIGRATE_UNMOVABLE
         zones = self.zones
+        if not zones.all:
+            self.kernel.die("alloc-too-early", "BUG: kernel NULL pointer dereference, address: 0000000000000000")
         highest = zones.names.index(_zone_name(bits, zones.names))
         nid = key >> _NODE_SHIFT
         zonelist = zones.zonelist(nid, highest, thisnode=bool(gfp & GFP_THISNODE))

@@ -107,6 +107,8 @@ def _freed(k: Kernel, address: int, o: SlabObject, by: str) -> None:
     kind = "slab-double-free" if o.free_task is k.current else "slab-double-free-race"
     if _cleans_up_again(k, o):
         kind = "double-cleanup-on-error"
+    if o.reserved:
+        kind = "kfree-of-mempool"
     slab = o.slab
     cache = slab.cache
     if cache.layout.checked and not k.kasan.on and slab in cache.slabs:
@@ -217,6 +219,9 @@ def _foreign(k: Kernel, address: int, about: Allocation, by: str) -> None:
     if about.area == "global":
         _global(k, address, about, by)
         return
+    if about.area == "dma-pool":
+        _large_order_zero(k, kind, address, about, hint=_hint(about.undo, by))
+        return
     if k.mem.translate(address) is not None and not k.layout.is_vmalloc(address) and about.area != "stack":
         k.kasan.report_free(kind, "invalid-free", by, address, about, hint=_hint(about.undo, by))
         return
@@ -322,6 +327,8 @@ def cache_free(k: Kernel, cache: KmemCache, ptr: int) -> None:
         _interior(k, address, about, "kmem_cache_free")
     elif about.slab.cache is not cache:
         _wrong_cache(k, cache, address, about)
+    elif undo := k.slab.claims.get(about.seq):
+        _claimed(k, address, about, undo, "kmem_cache_free")
     else:
         k.slab.release(about)
 

@@ -27,6 +27,9 @@ MIGRATE_HIGHATOMIC: Final = 3
 MIGRATE_TYPES: Final = 4
 MIGRATE_NAMES: Final = ("Unmovable", "Movable", "Reclaimable", "HighAtomic")
 
+PB_MIGRATE_SKIP: Final = 3
+"""Number of the pageblock flag above the migrate type's."""
+
 _FALLBACKS: Final = (
     (MIGRATE_RECLAIMABLE, MIGRATE_MOVABLE),
     (MIGRATE_RECLAIMABLE, MIGRATE_UNMOVABLE),
@@ -40,7 +43,7 @@ class Buddy:
     A free list is an ordered dict of page frame numbers; its last entry is the head, which is taken first.
     """
 
-    __slots__ = ("_free", "_pristine", "_types", "blocks", "managed", "nr_free", "span")
+    __slots__ = ("_free", "_pristine", "_skip", "_types", "blocks", "managed", "nr_free", "span")
 
     def __init__(self, managed: Sequence[tuple[int, int]], span: tuple[int, int]) -> None:
         self.managed = tuple(managed)
@@ -52,6 +55,7 @@ class Buddy:
         """Free blocks on lists by order, without those that were never touched."""
         self._free: list[OrderedDict[int, None]] | None = None
         self._types: dict[int, int] = {}
+        self._skip: set[int] = set()
         self._pristine: list[tuple[int, int]] = []
 
     # -- state ----------------------------------------------------------------------------------
@@ -65,16 +69,25 @@ class Buddy:
         # As memblock hands memory over: the largest aligned blocks that fit, upwards, each to its list's tail.
         self._free = [OrderedDict() for _ in range(MAX_ORDER * MIGRATE_TYPES)]
         for start, end in self.managed:
-            low = -(-start // MAX_ORDER_NR_PAGES) * MAX_ORDER_NR_PAGES
-            high = end // MAX_ORDER_NR_PAGES * MAX_ORDER_NR_PAGES
-            if low < high:
-                self._pristine.append((low, high))
-                self._add_range(start, low)
-                self._add_range(high, end)
-            else:
-                self._add_range(start, end)
-        self._pristine.reverse()
+            self._take_in(start, end)
         return self._free
+
+    def _take_in(self, start: int, end: int) -> None:
+        low = -(-start // MAX_ORDER_NR_PAGES) * MAX_ORDER_NR_PAGES
+        high = end // MAX_ORDER_NR_PAGES * MAX_ORDER_NR_PAGES
+        if low < high:
+            self._pristine.insert(0, (low, high))
+            self._add_range(start, low)
+            self._add_range(high, end)
+        else:
+            self._add_range(start, end)
+
+    def grow(self, start: int, end: int) -> None:
+        """Take in free page frames that were no part of the zone."""
+        self.managed = (*self.managed, (start, end))
+        self.span = min(self.span[0], start), max(self.span[1], end)
+        if self._free is not None:
+            self._take_in(start, end)
 
     def _add_range(self, start: int, end: int) -> None:
         while start < end:
@@ -125,6 +138,15 @@ class Buddy:
     def set_pageblock_type(self, pfn: int, migratetype: int) -> None:
         """``set_pageblock_migratetype()``."""
         self._types[pfn >> PAGEBLOCK_ORDER] = migratetype
+
+    def pageblock_flags(self, pfn: int) -> int:
+        """``__get_pfnblock_flags_mask()``: the migrate type, and above it whether compaction passes the block by."""
+        return self.pageblock_type(pfn) | (pfn >> PAGEBLOCK_ORDER in self._skip) << PB_MIGRATE_SKIP
+
+    def set_pageblock_flags(self, pfn: int, flags: int) -> None:
+        """Set all of a pageblock's flags."""
+        self.set_pageblock_type(pfn, flags % MIGRATE_TYPES)
+        (self._skip.add if flags >> PB_MIGRATE_SKIP & 1 else self._skip.discard)(pfn >> PAGEBLOCK_ORDER)
 
     # -- lists ----------------------------------------------------------------------------------
 

@@ -6,9 +6,11 @@ other machines that breaks, so here it is done and reported.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from kmock.lang.ptr import Ptr
+from kmock.lang.device_value import derived
+from kmock.lang.ptr import NULL, Ptr
+from kmock.lang.struct import as_ptr
 from kmock.sanitizers.describe import origin_stacks
 
 if TYPE_CHECKING:
@@ -17,19 +19,29 @@ if TYPE_CHECKING:
     from kmock.hw.mmio import Window
     from kmock.machine import Kernel
     from kmock.mm.ioremap import IoArea
+    from kmock.stack import Stack
 
 PIO_OFFSET: Final = 0x10000
 PIO_RESERVED: Final = 0x40000
 """Cookies below stand for ports."""
 
 
+def cookie(addr: Any) -> Ptr:
+    """Return what an accessor was given as a pointer; None stands for NULL."""
+    if addr.__class__ is Ptr:
+        return addr
+    return NULL if addr is None else as_ptr(addr)
+
+
 class IoMap:
     """Accesses through the cookies of one kernel."""
 
-    __slots__ = ("kernel",)
+    __slots__ = ("kernel", "posted")
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
+        self.posted: tuple[Window, IoArea, int, Stack] | None = None
+        """With lints, the last store, as long as nobody read from that device since."""
 
     # -- accessors --------------------------------------------------------------------------------
 
@@ -39,7 +51,12 @@ class IoMap:
         if area is None:
             return int.from_bytes(self.kernel.mem.load(addr, 0, width), "little")
         window = self._window(area, int(addr), width, write=False)
-        return window.read(self._phys(area, addr) - window.base, width) if window is not None else 0
+        if window is None:
+            return 0
+        if self.posted is not None and self.posted[0] is window:
+            self.posted = None
+        phys = self._phys(area, addr)
+        return derived(window.read(phys - window.base, width), phys)
 
     def write(self, value: int, addr: int, width: int) -> None:
         """``writeb()`` ... ``writeq()``."""
@@ -51,16 +68,52 @@ class IoMap:
         window = self._window(area, int(addr), width, write=True)
         if window is not None:
             window.write(self._phys(area, addr) - window.base, width, value)
+            if self.kernel.config.lint:
+                self.posted = window, area, int(addr), self.kernel.capture()
 
-    def bad_port(self, addr: int, by: str) -> bool:
-        """``bad_io_access()``: whether a cookie of ``ioread32()`` is one of nothing, which is reported."""
+    def delayed(self, by: str) -> None:
+        """Somebody lets time pass for a device: what was written to it last may still be on its way."""
+        if self.posted is None:
+            return
+        window, area, address, stack = self.posted
+        self.posted = None
+        text = f"{by}() begins to count before the last store to the device at {window.base:#x} has reached it"
+        self._report("mmio-posted-no-flush", text, area, address, key=("posted", window), stored=stack)
+
+    def cookie_read(self, addr: int, width: int, by: str) -> int:
+        """``ioread8()`` ... ``ioread64()``: the cookie tells whether it stands for memory or for ports."""
         port = int(addr)
         if port >= PIO_RESERVED:
-            return False
-        k = self.kernel
+            return self.read(addr, width)
+        if port > PIO_OFFSET:
+            return self.kernel.io_ports.read(port - PIO_OFFSET, width, by)
+        self._bad_io_access(port, by)
+        return (1 << 8 * width) - 1
+
+    def cookie_write(self, value: int, addr: int, width: int, by: str) -> None:
+        """``iowrite8()`` ... ``iowrite64()``."""
+        port = int(addr)
+        if port >= PIO_RESERVED:
+            self.write(value, addr, width)
+        elif port > PIO_OFFSET:
+            self.kernel.io_ports.write(value, port - PIO_OFFSET, width, by)
+        else:
+            self._bad_io_access(port, by)
+
+    def _bad_io_access(self, port: int, by: str) -> None:
         text = f"Bad IO access at port {port:#x} ({by})"
-        k.warn("mmio-accessor-wrong-space", "lib/iomap.c:44", "bad_io_access", text, key=(port, by))
-        return True
+        self.kernel.warn("mmio-accessor-wrong-space", "lib/iomap.c:44", "bad_io_access", text, key=(port, by))
+
+    def read_string(self, addr: int, to: int, n: int, width: int, by: str) -> None:
+        """``ioread8_rep()``, ``readsb()`` and their kin: ``n`` loads from one place, to memory."""
+        data = b"".join(self.cookie_read(addr, width, by).to_bytes(width, "little") for _ in range(n))
+        self.kernel.mem.store(to, 0, data)
+
+    def write_string(self, addr: int, source: int, n: int, width: int, by: str) -> None:
+        """``iowrite8_rep()``, ``writesb()`` and their kin: ``n`` stores to one place, from memory."""
+        data = self.kernel.mem.load(source, 0, n * width) if n else b""
+        for i in range(0, n * width, width):
+            self.cookie_write(int.from_bytes(data[i : i + width], "little"), addr, width, by)
 
     def copy_from(self, to: int, source: int, n: int) -> None:
         """``memcpy_fromio()``: loads of the widest kind that fits, aligned at the device."""
@@ -129,6 +182,8 @@ class IoMap:
     def _area(self, addr: int, width: int, *, write: bool) -> IoArea | None:
         """Return the mapping an accessor goes to, None for ordinary memory; what is wrong with it is reported."""
         address = int(addr)
+        if PIO_OFFSET <= address < PIO_RESERVED:
+            self._port_as_memory(address)
         origin: IoArea | None = getattr(addr, "origin", None)
         if origin is not None and origin.area != "mmio":
             origin = None
@@ -145,6 +200,12 @@ class IoMap:
         elif not about.addr + about.offset <= address <= about.end - width:
             self._report("mmio-out-of-range", _beyond(about, address, width), about, address, key=(about, "range"))
         return there
+
+    def _port_as_memory(self, address: int) -> NoReturn:
+        """End the task: what ioport_map() returned is no address."""
+        headline = f"BUG: unable to handle page fault for address: {address:016x}"
+        line = f"this is the cookie of port {address - PIO_OFFSET:#x}: ioread8() and its kin take it, readb() does not"
+        self.kernel.die("mmio-accessor-wrong-space", headline, lines=[line])
 
     def _window(self, area: IoArea, address: int, width: int, *, write: bool) -> Window | None:
         """Return the device that answers, None for none; report what it should not be asked."""
@@ -168,14 +229,14 @@ class IoMap:
     def _phys(self, area: IoArea, address: int) -> int:
         return area.phys_addr + int(address) - area.addr
 
-    def _report(self, kind: str, text: str, area: IoArea, address: int, *, key: object) -> None:
+    def _report(self, kind: str, text: str, area: IoArea, address: int, *, key: object, **stacks: Stack) -> None:
         k = self.kernel
         stack = k.capture()
         k.report(
             kind,
             f"BUG: kmock: {kind} in {k.symbol(stack)}",
             lines=[text],
-            stacks={"access": stack, **origin_stacks(area)},
+            stacks={"access": stack, **stacks, **origin_stacks(area)},
             object=k.kasan.info(area, address),
             key=key,
             attributes={"address": address},

@@ -49,10 +49,8 @@ class PageAllocator:
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
         config = kernel.config
-        self.zones = Zones(config, kernel.layout)
         self.memmap = kernel.memmap
         self.pages = kernel.memmap.pages
-        kernel.memmap.zone_of = self.zones.zone_of
         self.blocks: dict[int, PageBlock] = {}
         """Living allocations by their ordinal."""
         self.bad = BadPages(kernel)
@@ -66,13 +64,20 @@ class PageAllocator:
         # CONFIG_DEBUG_VM moves the checks from the zones' edge to every single page.
         self.check_early = config.debug_vm or self.debug_pagealloc
         self.check_late = not config.debug_vm or self.debug_pagealloc
-        self.lists = FreeLists(kernel, len(self.zones.nodes), self._fit_new, self._fit_refill, self._fit_free)
         self.vmapped: dict[int, list[VmArea]] = {}
         """By page frame, where vmap() and its kin show it at another address."""
         self.in_shrinker: dict[Task, shrinker] = {}
         """The reclaim callback that a task is in."""
-        self.contexts = AllocContexts(kernel, self.zones)
         self._poisoned: set[int] = set()
+        plans = kernel.boot_memory.plans() if "boot_memory" in vars(kernel) else None
+        self.adopt(Zones(config, kernel.layout, plans))
+
+    def adopt(self, zones: Zones) -> None:
+        """Allocate from these zones."""
+        self.zones = zones
+        self.memmap.zone_of = zones.zone_of
+        self.lists = FreeLists(self.kernel, len(zones.nodes), self._fit_new, self._fit_refill, self._fit_free)
+        self.contexts = AllocContexts(self.kernel, zones)
 
     @functools.cached_property
     def vmscan(self) -> Vmscan:

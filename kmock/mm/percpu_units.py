@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kmock.mm.layout import PAGE_SHIFT, PAGE_SIZE
-from kmock.mm.zone_layout import clip, reserve, usable, without
+from kmock.mm.zone_layout import LOW_MEGABYTE, clip, given_back, setup_arch, usable, without
 
 if TYPE_CHECKING:
     from kmock.machine import Kernel
@@ -86,7 +86,7 @@ def units_per_atom(groups: list[int]) -> int:
 
 def _embed(k: Kernel, sizes: dict[int, int], atom: int) -> dict[int, int] | None:
     """Find room for so many bytes on each node, on another where it has none; None if there isn't any."""
-    nodes = [[(a >> PAGE_SHIFT, b >> PAGE_SHIFT) for a, b in node] for node in k.config.node_ranges()]
+    nodes = [[(a >> PAGE_SHIFT, b >> PAGE_SHIFT) for a, b in node] for node in k.config.reported_ranges()]
     free = [clip(_kept(k, nodes), a, b) for node in nodes for a, b in [(node[0][0], node[-1][1])]]
     bases = {}
     for nid, size in sizes.items():
@@ -102,8 +102,9 @@ def _embed(k: Kernel, sizes: dict[int, int], atom: int) -> dict[int, int] | None
 
 def _kept(k: Kernel, nodes: list[list[Range]]) -> list[Range]:
     """Return what boot took for the kernel and never gives back."""
-    reserved = reserve(usable(nodes), k.layout.direct_map_size >> PAGE_SHIFT)
-    kept = reserved.ranges[1:]
-    for pfn, pages in reserved.late:
+    memblock = setup_arch(k.layout, k.config.reported_ranges())
+    reserved = [(row.base >> PAGE_SHIFT, row.end >> PAGE_SHIFT) for row in memblock.reserved]
+    kept = without(reserved, (0, LOW_MEGABYTE))
+    for pfn, pages in given_back(usable(nodes)):
         kept = without(kept, (pfn, pfn + pages))
     return kept

@@ -1,10 +1,10 @@
-"""What the kernel prints about its memory: failed allocations, Mem-Info, ``/proc/buddyinfo`` and the like."""
+"""What the kernel prints of its memory when an allocation fails (``lib/show_mem.c``, ``show_free_areas()``)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from kmock.mm.buddy import MAX_ORDER, MIGRATE_NAMES, MIGRATE_TYPES, PAGEBLOCK_NR_PAGES, PAGEBLOCK_ORDER
+from kmock.mm.buddy import MIGRATE_TYPES
 from kmock.mm.gfp import __GFP_NORETRY, __GFP_NOWARN, __GFP_RETRY_MAYFAIL, gfp_text
 from kmock.mm.pcp import PAGE_ALLOC_COSTLY_ORDER
 
@@ -82,72 +82,3 @@ def _blocks(zone: Zone) -> str:
         if n:
             text += f"({''.join(_TYPE_LETTERS[t] for t in range(MIGRATE_TYPES) if zone.has_free(order, t))}) "
     return text
-
-
-# -- /proc --------------------------------------------------------------------------------------------------------
-
-
-def buddyinfo(k: Kernel) -> str:
-    """``/proc/buddyinfo``: free blocks by order."""
-    lines = (
-        f"Node {zone.nid}, zone {zone.name:>8} " + "".join(f"{n:6d} " for n in zone.free_area)
-        for zone in k.page_alloc.zones.all
-    )
-    return "\n".join(lines) + "\n"
-
-
-def pagetypeinfo(k: Kernel) -> str:
-    """``/proc/pagetypeinfo``: free blocks by migrate type and order."""
-    orders = "".join(f"{order:6d} " for order in range(MAX_ORDER))
-    head = f"Page block order: {PAGEBLOCK_ORDER}\nPages per block:  {PAGEBLOCK_NR_PAGES}\n\n"
-    lines = [f"{'Free pages count per migrate type at order':<43} {orders}"]
-    for zone in k.page_alloc.zones.all:
-        for migratetype, name in enumerate(MIGRATE_NAMES):
-            counts = "".join(f"{n:6d} " for n in zone.free_by_type(migratetype))
-            lines.append(f"Node {zone.nid:4d}, zone {zone.name:>8}, type {name:>12} {counts}")
-    return head + "\n".join(lines) + "\n"
-
-
-def zoneinfo(k: Kernel) -> str:
-    """``/proc/zoneinfo``: sizes, watermarks and processors' lists of every zone."""
-    return "".join(line + "\n" for zone in k.page_alloc.zones.all for line in _zoneinfo(zone))
-
-
-def _zoneinfo(zone: Zone) -> Iterator[str]:
-    yield f"Node {zone.nid}, zone {zone.name:>8}"
-    yield f"  pages free     {zone.buddy_pages}"
-    yield "        boost    0"
-    for name, value in zip(("min", "low", "high"), zone.watermark, strict=False):
-        yield f"        {name:<9}{value}"
-    yield f"        spanned  {zone.spanned_pages}"
-    yield f"        present  {zone.present_pages}"
-    yield f"        managed  {zone.managed_pages}"
-    yield "        cma      0"
-    yield f"        protection: ({', '.join(map(str, zone.lowmem_reserve))})"
-    yield f"      nr_free_pages {zone.buddy_pages}"
-    yield "  pagesets"
-    for cpu, pcp in sorted(zone.pcp.items()):
-        yield f"    cpu: {cpu}"
-        yield f"              count: {pcp.count}"
-        yield f"              high:  {zone.pcp_high}"
-        yield f"              batch: {zone.pcp_batch}"
-        yield f"  vm stats threshold: {zone.stat_threshold}"
-    yield "  node_unreclaimable:  0"
-    yield f"  start_pfn:           {zone.zone_start_pfn}"
-
-
-def meminfo(k: Kernel) -> str:
-    """``/proc/meminfo``, as far as it is about whole pages."""
-    zones = k.page_alloc.zones.all
-    total = sum(zone.managed_pages for zone in zones)
-    free = sum(zone.buddy_pages for zone in zones)
-    # si_mem_available() without what reclaim could give: free pages less the reserves.
-    reserve = sum(min(max(zone.lowmem_reserve) + zone.watermark.high, zone.managed_pages) for zone in zones)
-    rows = {"MemTotal": total, "MemFree": free, "MemAvailable": max(free - reserve, 0), "Buffers": 0, "Cached": 0}
-    if (high := k.page_alloc.zones.highmem_idx) >= 0:
-        upper = [zone for zone in zones if zone.idx == high]
-        rows["HighTotal"] = sum(zone.managed_pages for zone in upper)
-        rows["HighFree"] = sum(zone.buddy_pages for zone in upper)
-        rows["LowTotal"] = total - rows["HighTotal"]
-        rows["LowFree"] = free - rows["HighFree"]
-    return "".join(f"{name + ':':<16}{kb(pages):8d} kB\n" for name, pages in rows.items())

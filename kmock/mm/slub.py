@@ -20,6 +20,7 @@ from kmock.mm.gfp import __GFP_NOWARN as GFP_NOWARN
 from kmock.mm.gfp import __GFP_RECLAIMABLE as GFP_RECLAIMABLE
 from kmock.mm.gfp import __GFP_ZERO as GFP_ZERO
 from kmock.mm.gfp import GFP_DMA, GFP_DMA32
+from kmock.mm.memblock_type import MAX_NUMNODES
 from kmock.mm.might_alloc import might_alloc
 from kmock.mm.slab import KmemCache, SlabObject, ZeroSize
 from kmock.mm.slab_layout import (
@@ -45,7 +46,7 @@ from kmock.mm.slab_layout import (
 )
 from kmock.mm.slab_layout import KMALLOC_MIN_ALIGN as MIN_ALIGN
 from kmock.mm.slab_pool import SlabPool
-from kmock.sanitizers.object import SCAN_IGNORE, UNWRITTEN, Allocation, FailedAllocation
+from kmock.sanitizers.object import RESERVED, SCAN_IGNORE, UNWRITTEN, Allocation, FailedAllocation
 from kmock.sanitizers.quarantine import PERCPU_SIZE, Quarantine
 from kmock.stack import capture_ten
 
@@ -338,7 +339,13 @@ class Slub(SlabPool):
     def kmem_cache_free(self, cache: KmemCache, ptr: Ptr) -> None:
         """``kmem_cache_free()``."""
         o = ptr.origin if ptr.__class__ is Ptr else None
-        if o.__class__ is SlabObject and o.live and o.addr == ptr and o.slab.cache is cache:
+        if (
+            o.__class__ is SlabObject
+            and o.live
+            and o.addr == ptr
+            and o.slab.cache is cache
+            and not (self.claims and o.seq in self.claims)
+        ):
             self.release(o)
         else:
             bad_free.cache_free(self.kernel, cache, ptr)
@@ -391,15 +398,23 @@ class Slub(SlabPool):
                     attributes={"cache": cache.name},
                 )
 
-    def pages(self) -> tuple[int, int]:
-        """Pages of reclaimable caches, and of all others with what kmalloc() took in whole pages."""
-        counts = [0, sum(1 << block.order for block in self.kernel.page_alloc.live_blocks() if block.call == "kmalloc")]
+    def pages(self, nid: int = MAX_NUMNODES) -> tuple[int, int]:
+        """Pages of reclaimable caches, and of all others with what kmalloc() took in whole pages, on a node or on all."""
+        zone_of = self.kernel.zone_of
+        counts = [0, 0]
+        for block in self.kernel.page_alloc.live_blocks():
+            zone = zone_of(block.page.pfn) if block.call == "kmalloc" else None
+            if zone is not None and nid in (MAX_NUMNODES, zone.nid):
+                counts[1] += 1 << block.order
         for cache in self.caches:
-            counts[not cache.flags & SLAB_RECLAIM_ACCOUNT] += sum(1 << slab.order for slab in cache.slabs)
+            sizes = [1 << slab.order for slab in cache.slabs if nid in (MAX_NUMNODES, slab.node)]
+            counts[not cache.flags & SLAB_RECLAIM_ACCOUNT] += sum(sizes)
         return counts[0], counts[1]
 
     def debug_headline(self, about: Allocation | None, address: int) -> str:
-        """What ``slub_debug`` would print of a stray write at ``address``; empty where it would find nothing."""
+        """What the kernel would print later of a stray write at ``address``; empty where it would find nothing."""
+        if about is not None and not self.kernel.kasan.on and getattr(about, "fate", "") == RESERVED:
+            return "BUG: mempool element poison mismatch"
         if not isinstance(about, SlabObject) or not about.slab.cache.debug:
             return ""
         return self.debug.headline(about, address)

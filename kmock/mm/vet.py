@@ -58,6 +58,8 @@ def _wrong_call(page: Page, block: PageBlock, order: int, call: str) -> str:
         return "page-exact-mismatch"
     if block.page is not page:
         return "page-free-tail"
+    if block.call == "mempool_alloc":
+        return "kfree-of-mempool"
     if block.call == "kmalloc" and call != "put_page" and order == page.order:
         return "kfree-of-compound-page"
     if block.undo == "dma_free_coherent" and page._refcount == 1:

@@ -1,6 +1,6 @@
 """What lies where in a machine's memory, and what boot takes of it: the sizes of nodes and zones.
 
-As ``arch/x86/kernel/e820.c``, ``mm/memblock.c`` and ``free_area_init()`` settle it, in page frames.
+As ``setup_arch()``, ``arch/x86/kernel/e820.c`` and ``free_area_init()`` settle it by way of memblock, in page frames.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kmock.mm.buddy import MAX_ORDER_NR_PAGES
-from kmock.mm.layout import PAGE_SHIFT, Layout
+from kmock.mm.layout import PAGE_SHIFT, PAGE_SIZE, Layout
+from kmock.mm.memblock import MEMBLOCK_ALLOC_ACCESSIBLE, Memblock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -59,31 +60,48 @@ def usable(nodes: Sequence[Sequence[Range]]) -> list[list[Range]]:
     return left
 
 
-class Reserved(NamedTuple):
-    """Page frames that the kernel took for itself before the page allocator came up."""
+@lru_cache
+def setup_arch(layout: Layout, ranges: tuple[tuple[Range, ...], ...]) -> Memblock:
+    """Return what memblock holds when the zones are about to be made; ``ranges`` are each node's bytes of RAM.
 
-    ranges: list[Range]
-    late: list[Range]
-    """(page frame, number): pages there that are free, but were not yet when the watermarks were computed."""
-
-
-def reserve(nodes: Sequence[Sequence[Range]], lowmem_end: int) -> Reserved:
-    """Return what boot takes of each node: the first megabyte, the image, the memory map, the large hashes."""
-    pages = sum(b - a for node in nodes for a, b in node)
-    image = min(IMAGE_PAGES, pages // 3)
-    first = next(node for node in nodes if node)
-    roomy = any(a <= IMAGE_START and IMAGE_START + 2 * image <= b for a, b in first)
-    base = IMAGE_START if roomy else max(first[0][0], LOW_MEGABYTE)
-    ranges = [(0, LOW_MEGABYTE), (base, base + image)]
+    Memory as firmware's map has it; reserved are the first megabyte, the image, the memory map and the large hashes.
+    Machines are alike, so all of a kind share it: whoever wants to change it takes a copy.
+    """
+    nodes = usable([[(a >> PAGE_SHIFT, b >> PAGE_SHIFT) for a, b in node] for node in ranges])
+    memblock = Memblock()
+    memblock.allow_resize()
     for nid, node in enumerate(nodes):
-        need = memmap_pages(node)
-        if not nid:
-            # alloc_large_system_hash(): a bucket for every two pages for dentries, one for every four for inodes.
-            need += (1 << (pages - 1).bit_length()) * (8 // 2 + 8 // 4) >> PAGE_SHIFT
-        ranges += take_top(without(clip(node, 0, lowmem_end), ranges[1]), need)
+        for start, end in node:
+            memblock.memory.add(start << PAGE_SHIFT, end - start << PAGE_SHIFT)
+            memblock.set_node(start << PAGE_SHIFT, end - start << PAGE_SHIFT, memblock.memory, nid)
+    memblock.current_limit = layout.direct_map_size
+    base, pages = image(nodes)
+    memblock.reserved.add(0, LOW_MEGABYTE << PAGE_SHIFT)
+    memblock.reserved.add(base << PAGE_SHIFT, pages << PAGE_SHIFT)
+    for nid, node in enumerate(nodes):
+        take(memblock, nid, memmap_pages(node) + (0 if nid else hash_pages(nodes)))
+    return memblock
+
+
+def image(nodes: Sequence[Sequence[Range]]) -> Range:
+    """Return (first page frame, number of pages) of the kernel's image."""
+    size = min(IMAGE_PAGES, sum(b - a for node in nodes for a, b in node) // 3)
+    first = next(node for node in nodes if node)
+    roomy = any(a <= IMAGE_START and IMAGE_START + 2 * size <= b for a, b in first)
+    return IMAGE_START if roomy else max(first[0][0], LOW_MEGABYTE), size
+
+
+def given_back(nodes: Sequence[Sequence[Range]]) -> list[tuple[int, int]]:
+    """Return (page frame, number): pages there that are free once init starts, after the watermarks were computed."""
+    base, size = image(nodes)
     top = max(b for node in nodes for _, b in node if b <= DMA32_LIMIT >> PAGE_SHIFT)
-    late = [(base, INIT_PAGES * image // IMAGE_PAGES), (top - 1, INITRD_PAGES * image // IMAGE_PAGES)]
-    return Reserved(ranges, late)
+    return [(base, INIT_PAGES * size // IMAGE_PAGES), (top - 1, INITRD_PAGES * size // IMAGE_PAGES)]
+
+
+def hash_pages(nodes: Sequence[Sequence[Range]]) -> int:
+    """``alloc_large_system_hash()``: a bucket for every two pages for dentries, one for every four for inodes."""
+    pages = sum(b - a for node in nodes for a, b in node)
+    return (1 << (pages - 1).bit_length()) * (8 // 2 + 8 // 4) >> PAGE_SHIFT
 
 
 def memmap_pages(node: Sequence[Range]) -> int:
@@ -93,15 +111,15 @@ def memmap_pages(node: Sequence[Range]) -> int:
     return min(len(sections) * SECTION_MEMMAP, sum(b - a for a, b in node) // _TINY_SHARE)
 
 
-def take_top(ranges: Sequence[Range], n: int) -> list[Range]:
-    """Return the uppermost ``n`` page frames of ``ranges``."""
-    taken: list[Range] = []
-    for a, b in sorted(ranges, reverse=True):
-        if n <= 0:
-            break
-        taken.append((max(a, b - n), b))
-        n -= b - taken[-1][0]
-    return taken
+def take(memblock: Memblock, nid: int, pages: int) -> None:
+    """Allocate so many pages from a node, in smaller pieces where they don't fit in one."""
+    piece = pages
+    while pages > 0 and piece:
+        size = min(piece, pages) << PAGE_SHIFT
+        if memblock.alloc(size, PAGE_SIZE, 0, MEMBLOCK_ALLOC_ACCESSIBLE, nid, exact=True):
+            pages -= size >> PAGE_SHIFT
+        else:
+            piece //= 2
 
 
 def zone_bounds(layout: Layout) -> list[int]:
@@ -151,30 +169,51 @@ class ZonePlan(NamedTuple):
 
 # A test suite boots the same few machines a thousand times.
 @lru_cache
-def plan_zones(layout: Layout, ranges: tuple[tuple[Range, ...], ...], movable: int) -> tuple[ZonePlan, ...]:
+def plan_boot(layout: Layout, ranges: tuple[tuple[Range, ...], ...], movable: int) -> tuple[ZonePlan, ...]:
     """Lay out the zones of nodes whose memory is at the physical ``ranges``, ``movable`` bytes for ZONE_MOVABLE."""
-    nodes = usable([[(a >> PAGE_SHIFT, b >> PAGE_SHIFT) for a, b in node] for node in ranges])
-    reserved = reserve(nodes, layout.direct_map_size >> PAGE_SHIFT)
-    bounds = zone_bounds(layout)
-    end = max(b for node in nodes for _, b in node)
-    starts = movable_starts(nodes, movable >> PAGE_SHIFT, max(low for low in bounds[:-1] if low < end))
+    memblock = setup_arch(layout, ranges)
+    nodes = memory_of(memblock, len(ranges))
+    return plan_zones(memblock, nodes, zone_bounds(layout), movable, given_back(nodes))
+
+
+def memory_of(memblock: Memblock, nodes: int) -> list[list[Range]]:
+    """Return the page frames of memory of each node; what belongs to no node counts as the first one's."""
+    found: list[list[Range]] = [[] for _ in range(nodes)]
+    for start, end, nid in memblock.pfn_ranges():
+        found[nid if nid < nodes else 0].append((start, end))
+    return found
+
+
+def plan_zones(
+    memblock: Memblock,
+    nodes: Sequence[Sequence[Range]],
+    bounds: Sequence[int],
+    movable: int,
+    late: Sequence[tuple[int, int]],
+) -> tuple[ZonePlan, ...]:
+    """Lay out zones that begin at the page frames ``bounds``, over what memblock has and has not reserved.
+
+    ``late`` are (page frame, number of pages) that were not free yet when the reserves were computed.
+    """
+    end = max((b for node in nodes for _, b in node), default=0)
+    starts = movable_starts(nodes, movable >> PAGE_SHIFT, max((low for low in bounds[:-1] if low < end), default=0))
+    free = [(-(-r.start >> PAGE_SHIFT), r.end >> PAGE_SHIFT) for r in memblock.free_ranges()]
     plans = []
     for nid, node in enumerate(nodes):
-        edges = bounds
+        edges = list(bounds)
         if starts[nid]:
             edges = [min(edge, starts[nid]) for edge in bounds[:-1]] + [starts[nid], bounds[-1]]
         for idx, (low, high) in enumerate(pairwise(edges)):
             if present := clip(node, low, high):
                 span = (max(low, node[0][0]), min(high, node[-1][1]))
-                plans.append(_plan(idx, nid, span, present, reserved))
+                plans.append(_plan(idx, nid, span, present, free, late))
     return tuple(plans)
 
 
-def _plan(idx: int, nid: int, span: Range, present: list[Range], reserved: Reserved) -> ZonePlan:
-    managed = present
-    for hole in reserved.ranges:
-        if any(a < hole[1] and hole[0] < b for a, b in managed):
-            managed = without(managed, hole)
-    late = sum(pages for pfn, pages in reserved.late if any(a <= pfn < b for a, b in present))
+def _plan(
+    idx: int, nid: int, span: Range, present: list[Range], free: list[Range], late: Sequence[tuple[int, int]]
+) -> ZonePlan:
+    managed = [r for a, b in present for r in clip(free, a, b)]
+    freed = sum(pages for pfn, pages in late if any(a <= pfn < b for a, b in present))
     pages = (sum(b - a for a, b in ranges) for ranges in (present, managed))
-    return ZonePlan(idx, nid, span, tuple(present), tuple(managed), late, *pages)
+    return ZonePlan(idx, nid, span, tuple(present), tuple(managed), freed, *pages)

@@ -11,7 +11,7 @@ from math import isqrt
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kmock.mm.buddy import Buddy
-from kmock.mm.zone_layout import ZONE_NAMES, ZonePlan, plan_zones
+from kmock.mm.zone_layout import ZONE_NAMES, ZonePlan, plan_boot
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from kmock.config import KernelConfig
     from kmock.mm.layout import Layout
     from kmock.mm.pcp import PerCpuPages
+    from kmock.mm.zone_layout import Range
 
 LOWMEM_RESERVE_RATIO: Final = {64: (256, 256, 32, 0), 32: (256, 32, 0, 0)}
 
@@ -129,6 +130,17 @@ class Zone(Buddy):
         self.stat_threshold = 0
         self.reclaim_active = False
 
+    def grow(self, start: int, end: int) -> None:
+        """Take in page frames that were no part of any zone."""
+        super().grow(start, end)
+        pages = end - start
+        self.zone_start_pfn = self.span[0]
+        self.spanned_pages = self.span[1] - self.span[0]
+        self.present_pages += pages
+        self.managed_pages += pages
+        self.vm_free += pages
+        self.pcp_batch = pcp_batch_of(self.managed_pages)
+
     @property
     def free_pcp(self) -> int:
         """Pages on processors' lists."""
@@ -152,17 +164,21 @@ class Tunables:
 class Zones:
     """All zones of a machine, and in which order an allocation looks through them."""
 
-    def __init__(self, config: KernelConfig, layout: Layout) -> None:
+    def __init__(self, config: KernelConfig, layout: Layout, plans: Sequence[ZonePlan] | None = None) -> None:
         self.config = config
         self.names = ZONE_NAMES[layout.bits]
         self.highmem_idx = self.names.index("HighMem") if layout.bits == 32 else -1
-        plans = plan_zones(layout, tuple(map(tuple, config.node_ranges())), config.movable)
+        # Without plans of their own all machines of a kind have the same.
+        if plans is None:
+            plans = plan_boot(layout, config.reported_ranges(), config.movable)
         self.nodes: list[dict[int, Zone]] = [{} for _ in config.topology]
         for plan in plans:
             self.nodes[plan.nid][plan.idx] = Zone(plan, self.names[plan.idx])
         self.all = [zone for node in self.nodes for zone in node.values()]
         self._spans = sorted((*r, zone) for zone, plan in zip(self.all, plans, strict=True) for r in plan.present)
         self._orders: dict[int, list[int]] = {}
+        self.node_load = [0] * len(self.nodes)
+        """How many nodes each node was the first choice of, among those that are equally far."""
         for zone in self.all:
             zone.cpus = len(config.topology[zone.nid].cpus) or config.cpus
             zone.stat_threshold = stat_threshold_of(zone.managed_pages, config.cpus)
@@ -201,6 +217,25 @@ class Zones:
             for idx, zone in node.items():
                 zone.lowmem_reserve = table[idx]
 
+    def add_pages(self, nid: int, idx: int, added: Range) -> None:
+        """Give page frames to a zone, which may be a new one, and compute all reserves anew."""
+        zone = self.nodes[nid].get(idx)
+        pages = added[1] - added[0]
+        if zone is None:
+            zone = Zone(ZonePlan(idx, nid, added, (added,), (added,), 0, pages, pages), self.names[idx])
+            self.nodes[nid] = dict(sorted({**self.nodes[nid], idx: zone}.items()))
+            self.all = [zone for node in self.nodes for zone in node.values()]
+            zone.cpus = len(self.config.topology[nid].cpus) or self.config.cpus
+        else:
+            zone.grow(*added)
+        zone.stat_threshold = stat_threshold_of(zone.managed_pages, self.config.cpus)
+        self._spans = sorted([*self._spans, (*added, zone)], key=lambda span: span[:2])
+        self._orders.clear()
+        self.node_load = [0] * len(self.nodes)
+        self.tunables.min_free_kbytes = max(self.tunables.min_free_kbytes, min_free_kbytes_of(self.lowmem_pages))
+        self.setup_watermarks()
+        self.setup_lowmem_reserve()
+
     # -- finding --------------------------------------------------------------------------------
 
     def zone_of(self, pfn: int) -> Zone | None:
@@ -217,33 +252,42 @@ class Zones:
     def node_order(self, nid: int) -> list[int]:
         """Return the nodes in which an allocation for ``nid`` looks for memory, nearest first.
 
-        As ``build_zonelists()`` does for the nodes from 0 up to ``nid``: at the same distance a node that
+        As ``build_zonelists()`` does for one node after the other: at the same distance a node that
         was first choice of fewer nodes comes first.
         """
         if nid not in self._orders:
-            load = [0] * len(self.nodes)
             for local in range(len(self.nodes)):
-                self._orders[local] = self._one_order(local, load)
+                self._orders[local] = self._one_order(local)
         return self._orders[nid]
 
-    def _one_order(self, local: int, load: list[int]) -> list[int]:
-        config = self.config
-        left = [n for n, zones in enumerate(self.nodes) if zones]
+    def _one_order(self, local: int) -> list[int]:
+        distance = self.config.distance
         order: list[int] = []
+        used: set[int] = set()
         previous = local
-
-        def cost(n: int) -> tuple[bool, int, int, int]:
-            busy = bool(config.topology[n].cpus)
-            return n != local, config.distance(local, n) + (n < local) + busy, load[n], n
-
-        while left:
-            node = min(left, key=cost)
-            left.remove(node)
-            if config.distance(local, node) != config.distance(local, previous):
-                load[node] += 1
+        while (node := self.next_best_node(local, used)) >= 0:
+            if distance(local, node) != distance(local, previous):
+                self.node_load[node] += 1
             order.append(node)
             previous = node
         return order
+
+    def next_best_node(self, local: int, used: set[int]) -> int:
+        """``find_next_best_node()``: return the nearest node not yet ``used``, which it is then; -1 for none.
+
+        The node itself comes first, whether it has memory or not.
+        """
+        config = self.config
+
+        def cost(n: int) -> tuple[int, int, int]:
+            busy = bool(config.topology[n].cpus)
+            return config.distance(local, n) + (n < local) + busy, self.node_load[n], n
+
+        left = [n for n, zones in enumerate(self.nodes) if zones and n not in used]
+        best = local if local not in used else min(left, key=cost, default=-1)
+        if best >= 0:
+            used.add(best)
+        return best
 
     def zonelist(self, nid: int, highest: int, *, thisnode: bool) -> tuple[Zone, ...]:
         """Return the zones that an allocation may use, in the order in which it tries them."""

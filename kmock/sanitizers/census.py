@@ -54,6 +54,10 @@ class Census:
         if a.live and a.area in _COUNTED:
             self._told.add(a.seq)
 
+    def knows(self, a: Allocation) -> bool:
+        """Whether somebody reported it."""
+        return a.seq in self._told
+
     # -- phases -----------------------------------------------------------------------------------
 
     def begin_call(self) -> None:
@@ -71,6 +75,8 @@ class Census:
         k = self.kernel
         k.halt(spare=self._standing)
         k.balance.end_call()
+        if "dma_pools" in vars(k):
+            k.dma_pools.end_call(began)
         if "dma" in vars(k):
             k.dma.debug.end_call(began)
         # What a process' open files and a loaded module still use is theirs until they go.
@@ -163,7 +169,8 @@ def _reference(k: Kernel, a: Allocation) -> dict[str, Stack]:
 
 def is_charged(a: Allocation) -> bool:
     """Whether the driver must give it back, and not some kernel object that holds it for the driver."""
-    return not a.scan & (SCAN_HELD | SCAN_NOT_LEAK | SCAN_IGNORE) and site(a.alloc_stack) is not None
+    held = a.scan & (SCAN_HELD | SCAN_NOT_LEAK | SCAN_IGNORE) or a.reserved
+    return not held and site(a.alloc_stack) is not None
 
 
 def leak_kind(a: Allocation, *, reached: bool) -> str:

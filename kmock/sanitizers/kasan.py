@@ -8,17 +8,37 @@ finding has no counterpart in the kernel and says so in its headline.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+import sys
+from typing import TYPE_CHECKING, Final, NoReturn
 
+from kmock.lang.device_value import DeviceValue
 from kmock.sanitizers import shadow
 from kmock.sanitizers.describe import describe, object_info, origin_stacks, place
 from kmock.sanitizers.object import Allocation, FailedAllocation
 from kmock.sanitizers.page_fault import instruction_fetch, page_fault
+from kmock.stack import HERE
 
 if TYPE_CHECKING:
     from kmock.machine import Kernel
     from kmock.report import ObjectInfo, Report
     from kmock.stack import Stack
+
+_PAST_THE_END: Final = {
+    "slab-out-of-bounds-right",
+    "slab-out-of-bounds-left",
+    "slab-slack-access",
+    "slab-redzone-jump",
+    "alloc-wrong-sizeof",
+}
+# How the functions between a driver and this checker call an index or a length.
+_ROLES: Final = {
+    "index": "index",
+    "offset": "offset",
+    "start": "offset",
+    "n": "length",
+    "count": "length",
+    "size": "length",
+}
 
 
 class Kasan:
@@ -117,6 +137,12 @@ class Kasan:
             *describe(k, address, about),
         ]
         stacks: dict[str, Stack] = {"access": stack}
+        key = (about if about is not None else address >> 12, kind.partition("-")[0], about is None or about.live)
+        if kind in _PAST_THE_END or kind.endswith("out-of-bounds"):
+            chosen = chosen_by_device()
+            if chosen is not None:
+                kind = "mmio-value-unchecked"
+                lines.append(f"The {chosen[0]} is {chosen[1]:#x}, as the device said at {chosen[1].source:#x}")
         if about is not None:
             stacks |= origin_stacks(about)
         if now is not None:
@@ -128,7 +154,7 @@ class Kasan:
             stacks=stacks,
             lines=[*lines, *shadow.rows(k, address)],
             object=object_info(k, about, address) if about is not None else None,
-            key=(about if about is not None else address >> 12, kind.partition("-")[0], about is None or about.live),
+            key=key,
             attributes={"address": address, "size": n, "access": "write" if write else "read"},
             taint="B",
         )
@@ -141,6 +167,8 @@ class Kasan:
             return f"BUG: KASAN: {name} in {symbol}"
         if write and name and about is not None and (late := self.kernel.slub_headline(about, address)):
             return late
+        if write and (late := getattr(about, "late_headline", "")):
+            return str(late)
         return f"BUG: kmock: {kind} in {symbol}"
 
     def member_overflow(
@@ -254,6 +282,18 @@ class Kasan:
         page_fault(self.kernel, address, n, write=write, origin=origin, by=by)
 
 
+def chosen_by_device() -> tuple[str, DeviceValue] | None:
+    """Return (what it is, value) of the index or length of the access under way, if a device chose it."""
+    frame = sys._getframe(2)
+    while frame is not None and frame.f_code.co_filename.startswith(HERE):
+        for name in _ROLES.keys() & frame.f_locals.keys():
+            value = frame.f_locals[name]
+            if isinstance(value, DeviceValue):
+                return _ROLES[name], value
+        frame = frame.f_back  # type: ignore[assignment]  # None ends it
+    return None
+
+
 def covers(about: Allocation, address: int) -> bool:
     """Whether ``about`` lives and the byte at ``address`` is one of those that were asked for."""
     return about.live and about.addr <= address < about.end
@@ -265,6 +305,10 @@ def after_free(about: Allocation, *, write: bool, reused: bool = False) -> str:
         return "stack-use-after-return"
     if about.area == "mmio":
         return "mmio-after-unmap"
+    if write and about.reserved:
+        return "mempool-element-written"
+    if about.area == "dma-pool":
+        return f"dma-pool-{'write' if write else 'read'}-after-free"
     if about.area != "slab":
         return f"{about.area}-use-after-free"
     if reused and getattr(about, "typesafe", False):

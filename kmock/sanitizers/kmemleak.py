@@ -240,7 +240,7 @@ class Kmemleak:
         """Return the file's text: every object that was reported and is still unreferenced."""
         out = []
         for o in [*self._objects.values(), *self._registered.values()]:
-            if o.of.live and o.flags & OBJECT_REPORTED and self._is_leak(o):
+            if (o.of.live or o.of.reserved) and o.flags & OBJECT_REPORTED and self._is_leak(o):
                 out += [f"unreferenced object {o.addr:#010x} (size {o.size}):", *self._lines(o)]
         return "".join(line + "\n" for line in out)
 

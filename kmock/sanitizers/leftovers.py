@@ -129,7 +129,8 @@ class Leftovers:
         k = self.kernel
         made = list(made)
         for left in self._registrations() if made else ():
-            if any(left.stack is stack for stack in made):
+            # What the kernel registered itself has an empty stack, of which there is one.
+            if left.stack and any(left.stack is stack for stack in made):
                 k.report(
                     left.kind,
                     left.headline or f"BUG: kmock: {left.kind} in {k.symbol(left.stack)}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kmock.linux.bootmem import max_low_pfn
 from kmock.linux.gfp import (
     __GFP_COMP,
     __GFP_DMA,
@@ -36,6 +37,7 @@ from kmock.linux.mm import (
     PG_locked,
     compound_head,
     compound_order,
+    free_area_init,
     get_page,
     page_address,
     page_count,
@@ -53,6 +55,7 @@ from kmock.linux.types import NULL
 from kmock.linux.vmalloc import vmalloc
 from kmock.mm import zones as formulas
 from kmock.mm.buddy import PAGEBLOCK_NR_PAGES, PAGEBLOCK_ORDER
+from tests.conformance.normalise import log_lines
 from tests.conformance.recordings import recording
 from tests.conformance.replay import Replay, scenario
 
@@ -644,7 +647,6 @@ def check_sysctl(k: Kernel) -> None:
 # What a recording says in words of its own, or of the machine it was made on.
 BOOT_WORDS = {
     "memory_line": "sizes of that kernel's image",
-    "boot_lines": "log of a boot that kmock does not print",
     "MemTotal_kB": MACHINE,
     "total_pages": "an estimate that only the log shows",
     "mobility_grouping": "cannot be switched off",
@@ -671,6 +673,12 @@ GIVEN = ("managed", "absent", "reserved")
 @scenario("context.zone-plain-5g2n", boot={"low_memory_top": "2G", "nodes": [{"memory": "3G"}, {"memory": "2G"}]})
 def zones_after_boot(k: Kernel, s: Replay) -> None:
     observed = s.observed
+    with k.early_boot():
+        free_area_init([min(end, max_low_pfn()) for end in (1 << 12, 1 << 20, 1 << 52)])
+    said = [" ".join(line.split()) for line in log_lines(k.dmesg())]
+    s.check(
+        "boot_lines", [line for line in said if "[mem 0x" in line or line.endswith(("empty", " unavailable ranges"))]
+    )
     zones = recorded_zones(observed)
     managed = {name: zone["managed"] for name, zone in zones.items()}
     for key, value in observed.items():

@@ -104,9 +104,5 @@ def test_a_machine_that_nobody_allocates_on_has_no_free_lists():
         )
 
 
-def test_take_top_takes_from_the_upper_ranges_first():
-    assert zone_layout.take_top([(0, 10), (20, 25)], 8) == [(20, 25), (7, 10)]
-
-
 def test_without_cuts_a_hole():
     assert zone_layout.without([(0, 10), (20, 30)], (5, 25)) == [(0, 5), (25, 30)]

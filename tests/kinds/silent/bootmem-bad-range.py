@@ -1,0 +1,10 @@
+from kmock.linux.mm import add_active_range, remove_all_active_ranges
+
+BOOT = {"nodes": 2}
+
+
+def good(k):
+    with k.early_boot():
+        remove_all_active_ranges()
+        add_active_range(0, 256, 8192)
+        add_active_range(1, 8192, 16384)
