@@ -13,6 +13,7 @@ from unittest.mock import MagicMock
 import kmock
 from kmock.current import current
 from kmock.linux.slab import GFP_KERNEL, kfree, kmalloc
+from kmock.linux.spinlock import DEFINE_SPINLOCK, spin_lock, spin_unlock, spinlock_t
 from kmock.linux.string import memcpy
 from kmock.linux.vmalloc import vfree, vmalloc
 
@@ -122,10 +123,40 @@ def crowded_vmalloc() -> Iterator[Pair]:
         yield work, against
 
 
+@contextmanager
+def orders(known: int) -> Iterator[Callable[[], object]]:
+    """A machine that knows ``known`` classes of locks, all of which were taken inside one."""
+    with kmock.boot(kmemleak=False) as k:
+        outer, *locks = [DEFINE_SPINLOCK(f"lock{n}") for n in range(known + 1)]
+
+        def nest(inner: spinlock_t) -> None:
+            spin_lock(outer)
+            spin_lock(inner)
+            spin_unlock(inner)
+            spin_unlock(outer)
+
+        for inner in locks:
+            nest(inner)
+
+        def work() -> None:
+            current.kernel = k
+            for _ in range(20):
+                nest(locks[0])
+
+        yield work
+
+
+@contextmanager
+def known_orders() -> Iterator[Pair]:
+    with orders(10) as against, orders(5_000) as work:
+        yield work, against
+
+
 ROWS = (
     Row("kmalloc(64) + kfree", "two calls of a MagicMock", 0.5, kmalloc_pair, 100),
     Row("memcpy of 4 KiB, checked", "memoryview slice copy", 8, copy, 300),
     Row("boot of 64 GiB, 8 nodes, 256 CPUs", "boot of 64 MiB", 4, big_boot, 2),
     Row("kmalloc + kfree, 1,000,000 live", "with 1,000 live", 1.3, crowded_kmalloc, 10),
     Row("vmalloc + vfree, 50,000 live areas", "with 100 live", 1.5, crowded_vmalloc, 100),
+    Row("a spin lock inside another, 5,000 orders known", "with 10 known", 1.2, known_orders, 10),
 )
