@@ -65,6 +65,11 @@ class KernelConfig(Struct, frozen=True, kw_only=True, dict=True):
     cmdline: str = ""
     """The kernel's boot arguments, as in "slub_debug=FZPU init_on_alloc=1"; see `boot_arg`."""
 
+    iommu: bool = False
+    """Devices have addresses of their own, and reach only what is mapped for them."""
+    dma_coherent: bool = True
+    """The caches see what devices do to memory. Without that, what is not synced is stale."""
+
     kasan: bool = True
     """Out-of-bounds and use-after-free accesses, and bad frees."""
     kmemleak: bool = True
@@ -81,6 +86,8 @@ class KernelConfig(Struct, frozen=True, kw_only=True, dict=True):
     """Memory that nobody wrote, on its way to where it matters."""
     page_check: bool = True
     """State of pages when they are allocated, mapped and freed."""
+    dma_debug: bool = True
+    """Misuse of DMA mappings (CONFIG_DMA_API_DEBUG)."""
     usercopy: bool = True
     """Copies to and from user space that leave their object (CONFIG_HARDENED_USERCOPY)."""
     refcount: bool = True

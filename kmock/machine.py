@@ -34,17 +34,28 @@ from kmock.sanitizers.kasan import Kasan
 from kmock.stack import DEPTH, Stack, capture, user_frames
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from kmock.dma.mapping import Dma
+    from kmock.drivers.bus import Buses
     from kmock.drivers.classes import Classes
+    from kmock.drivers.core import Devices, device
+    from kmock.drivers.core import device as Device
+    from kmock.drivers.devm import Managed
+    from kmock.drivers.devres import Devres
+    from kmock.drivers.pci.bus import Pci
+    from kmock.drivers.pci.device import pci_dev
+    from kmock.drivers.platform import PlatformBus, platform_device
     from kmock.fs.char_dev import CharDevices
     from kmock.fs.devtmpfs import DevTmpFs
     from kmock.fs.file import Inode
     from kmock.fs.files import KernelFiles
     from kmock.fs.misc import MiscDevices
+    from kmock.fs.sysfs import Sysfs
     from kmock.hw.mmio import Bus, Model, Window
+    from kmock.hw.pci import Bar
     from kmock.kernel.balance import Balance
     from kmock.kernel.contracts import Contracts
     from kmock.kernel.hrtimer import HrTimers
@@ -54,7 +65,7 @@ if TYPE_CHECKING:
     from kmock.kernel.list import Lists
     from kmock.kernel.module import Module, Modules
     from kmock.kernel.rcu import Rcu
-    from kmock.kernel.resource import Resources
+    from kmock.kernel.resource import Resource, Resources
     from kmock.kernel.sched import Scheduler
     from kmock.kernel.softirq import Softirqs
     from kmock.kernel.stack import KernelStacks
@@ -63,9 +74,12 @@ if TYPE_CHECKING:
     from kmock.kernel.workqueue import Workqueues
     from kmock.lang.ptr import Ptr
     from kmock.mm.boot_memory import BootMemory
+    from kmock.mm.dmapool import DmaPools
+    from kmock.mm.genalloc import GenPools
     from kmock.mm.ioremap import Ioremap
     from kmock.mm.kfree_rcu import KfreeRcu
     from kmock.mm.memory_hotplug import MemoryBlocks
+    from kmock.mm.mempool import Mempools
     from kmock.mm.page_alloc import PageAllocator
     from kmock.mm.percpu import PerCpu
     from kmock.mm.ports import Ports
@@ -199,6 +213,10 @@ class Kernel(Panic):
     """Nodes of lists that lie in no simulated memory."""
     image: Subsystem[Image] = Subsystem("kernel.image:Image")
     """The kernel's text and data."""
+    dma_pools: Subsystem[DmaPools] = Subsystem("mm.dmapool:DmaPools")
+    """Small blocks that devices can reach."""
+    mempools: Subsystem[Mempools] = Subsystem("mm.mempool:Mempools")
+    """Memory that is there when no other is."""
     kfree_rcu: Subsystem[KfreeRcu] = Subsystem("mm.kfree_rcu:KfreeRcu")
     """Memory that is freed after a grace period."""
     vmalloc: Subsystem[Vmalloc] = Subsystem("mm.vmalloc:Vmalloc")
@@ -209,6 +227,8 @@ class Kernel(Panic):
     """Who uses which bus addresses."""
     io_ports: Subsystem[Ports] = Subsystem("mm.ports:Ports")
     """Devices behind I/O ports."""
+    genpools: Subsystem[GenPools] = Subsystem("mm.genalloc:GenPools")
+    """Pools of special memory."""
     ioremap: Subsystem[Ioremap] = Subsystem("mm.ioremap:Ioremap")
     """Mappings of device memory."""
     sched: Subsystem[Scheduler] = Subsystem("kernel.sched:Scheduler")
@@ -227,6 +247,22 @@ class Kernel(Panic):
     """Devices of major 10."""
     classes: Subsystem[Classes] = Subsystem("drivers.classes:Classes")
     """Device classes."""
+    devices: Subsystem[Devices] = Subsystem("drivers.core:Devices")
+    """Devices."""
+    dma: Subsystem[Dma] = Subsystem("dma.mapping:Dma")
+    """Memory that devices reach."""
+    buses: Subsystem[Buses] = Subsystem("drivers.bus:Buses")
+    """Buses, and their drivers."""
+    platform: Subsystem[PlatformBus] = Subsystem("drivers.platform:PlatformBus")
+    """Devices that no bus can find."""
+    pci: Subsystem[Pci] = Subsystem("drivers.pci.bus:Pci")
+    """The PCI bus."""
+    sysfs: Subsystem[Sysfs] = Subsystem("fs.sysfs:Sysfs")
+    """What objects show in ``/sys``."""
+    managed: Subsystem[Managed] = Subsystem("drivers.devm:Managed")
+    """What the kernel knows how to give back for a device."""
+    devres: Subsystem[Devres] = Subsystem("drivers.devres:Devres")
+    """What devices give back by themselves."""
     devtmpfs: Subsystem[DevTmpFs] = Subsystem("fs.devtmpfs:DevTmpFs")
     """``/dev``."""
 
@@ -279,6 +315,8 @@ class Kernel(Panic):
             for module in [*self.modules.loaded.values()][::-1]:
                 if module not in spare:
                     self.modules.unload_if_idle(module)
+            if "devices" in vars(self):
+                self.devices.halt(spare)
 
     def expect(self, kind: str, count: int | None = None) -> AbstractContextManager[list[Report]]:
         """Accept reports of ``kind`` (an id or a glob such as ``slab-*``) inside the ``with`` block.
@@ -353,6 +391,47 @@ class Kernel(Panic):
         """Put a device's registers behind ``size`` I/O ports from ``base`` on; otherwise as :meth:`mmio`."""
         return self.io_ports.window(base, size, model)
 
+    def device(self, name: str, dma_mask: int | None = None) -> device:
+        """Make a device that counts as bound until ``devres_release_all(dev)`` or the end; its coherent mask is ``dma_mask``."""
+        return self.devices.make_simple(name, dma_mask)
+
+    def platform_device(
+        self, name: str, resources: Iterable[Resource | tuple[int, int] | int] = (), id: int = -1
+    ) -> platform_device:
+        """Plug in a platform device, which a driver of that name is bound to; ``id`` as ``platform_device.id``.
+
+        ``resources`` are made by ``DEFINE_RES_MEM(start, size)``, ``DEFINE_RES_IRQ(line)`` and their like; ``(start,
+        size)`` and a number stand for these two.
+        """
+        return self.platform.make(name, resources, id)
+
+    def pci_device(
+        self,
+        vendor: int,
+        device: int,
+        bars: Mapping[int, int | tuple[int, int] | Bar] | Sequence[int | tuple[int, int] | Bar] = (),
+        model: Model | None = None,
+    ) -> pci_dev:
+        """Plug in a PCI function, which a driver with that id in its table is bound to.
+
+        ``bars`` are the sizes of its windows in bytes, by number or in order; ``(address, size)`` says where one lies
+        too. ``model`` stands behind them: a :class:`~kmock.hw.device.DeviceModel`, which can interrupt and read and
+        write memory, or anything that :meth:`mmio` takes; without one the windows are zero-filled bytes.
+        """
+        from kmock.drivers.pci.bus import bars_of  # noqa: PLC0415 -- comes up when first used
+        from kmock.hw.pci import ConfigSpace  # noqa: PLC0415 -- comes up when first used
+
+        messages = getattr(model, "msi", 1), getattr(model, "msix", 0)
+        return self.pci.make(ConfigSpace(vendor, device, bars_of(bars), *messages), model)
+
+    def dma_read(self, dev: Device, addr: int, n: int) -> bytes:
+        """Let ``dev``, as bus master, read ``n`` bytes at its address ``addr``; all ones where nothing answers."""
+        return self.dma.master.read(dev, addr, n)
+
+    def dma_write(self, dev: Device, addr: int, data: bytes) -> None:
+        """Let ``dev``, as bus master, write ``data`` at its address ``addr``."""
+        self.dma.master.write(dev, addr, data)
+
     def run(self) -> None:
         """Run tasks until all are idle."""
         self.sched.run()
@@ -426,6 +505,8 @@ class Kernel(Panic):
 
         ``key`` says what it is about: a second finding under the same key is attached to the first.
         """
+        if "devres" in vars(self) and self.devres.releasing:
+            kind = self.devres.instead(kind)
         if not self.config.lint and kinds.kind(kind).severity == "lint":
             return None
         lines = list(lines)

@@ -50,7 +50,7 @@ def test_the_default_machine():
     assert type(config.memory) is type(config.cpus) is int
 
 
-DETECTORS = ["kasan", "kmemleak", "lockdep", "atomic_sleep", "debug_vm"]
+DETECTORS = ["kasan", "kmemleak", "lockdep", "atomic_sleep", "debug_vm", "dma_debug"]
 DETECTORS += ["initmem", "page_check", "usercopy", "refcount", "contracts"]
 SWITCHES = ["lint", "uninit_loads", "raise_reports", "panic_on_warn"]
 
@@ -429,7 +429,9 @@ def test_boot_arguments():
 
 
 def test_presets():
-    expected = ("big", "default", "highmem", "nodebug", "numa2", "slub_debug", "tiny", "uniprocessor")
+    expected = (
+        "big", "default", "highmem", "iommu", "nodebug", "noncoherent", "numa2", "slub_debug", "tiny", "uniprocessor",
+    )  # fmt: skip
     assert preset_names() == expected
     for name in expected:
         assert make(name).machine == name
@@ -443,6 +445,7 @@ def test_what_the_presets_are():
     assert (big.memory, big.cpus, len(big.topology)) == (64 * GIB, 256, 8)
     assert (make("highmem").arch, make("highmem").memory) == ("x86_32", 2 * GIB)
     assert not any(getattr(make("nodebug"), key) for key in DETECTORS)
+    assert (make("iommu").iommu, make("noncoherent").dma_coherent) == (True, False)
     slub_debug = make("slub_debug")
     assert (slub_debug.kasan, slub_debug.boot_arg("slub_debug")) == (False, "FZPU")
 

@@ -31,12 +31,15 @@ PROVIDERS: tuple[tuple[str, str, str], ...] = (
     ("/sys/kernel/debug/kmemleak", "kmock.sanitizers.kmemleak", "attach"),
     ("/sys/devices/system/memory/", "kmock.mm.memory_hotplug", "attach"),
     ("/sys/kernel/debug/memblock/", "kmock.mm.boot_memory", "attach"),
+    ("/sys/kernel/debug/dma-api/", "kmock.dma.files", "attach"),
     ("/proc/", "kmock.fs.fault", "attach_proc"),
     ("/proc/", "kmock.fs.proc", "attach"),
     ("/proc/", "kmock.fs.devices", "attach_proc"),
     ("/proc/io", "kmock.fs.proc", "attach_resources"),
     ("/sys/module/", "kmock.fs.devices", "attach_sysfs"),
     ("/proc/vmallocinfo", "kmock.mm.vmallocinfo", "attach"),
+    ("/sys/bus/", "kmock.drivers.bus", "attach"),
+    ("/sys/kernel/debug/devices_deferred", "kmock.drivers.bus", "attach_debugfs"),
     ("/proc/lockdep", "kmock.sanitizers.lockdep_proc", "attach"),
     ("/proc/sys/vm/", "kmock.fs.proc", "attach_sysctl"),
     ("/sys/kernel/debug/kmemleak", "kmock.sanitizers.kmemleak", "attach"),
@@ -99,7 +102,7 @@ class KernelFiles:
         """Return the paths of all files there are, sorted; families by their pattern."""
         for provider in PROVIDERS:
             self._attach(*provider)
-        return sorted([*self._files, *(file.path for _, file in self._families)])
+        return sorted([*self._files, *(file.path for _, file in self._families), *self.kernel.sysfs.root.walk()])
 
     def _find(self, path: str) -> tuple[File, dict[str, str]]:
         for provider in PROVIDERS:
@@ -111,6 +114,8 @@ class KernelFiles:
         for pattern, family in self._families:
             if found := pattern.fullmatch(path):
                 return family, found.groupdict()
+        if path.startswith("/sys/") and (here := self.kernel.sysfs.file(path)) is not None:
+            return here, {}
         near = get_close_matches(path, self.paths(), n=1, cutoff=0.5)
         hint = f": did you mean {near[0]}?" if near else ""
         raise OSError(errno.ENOENT, os.strerror(errno.ENOENT) + hint, path)

@@ -139,8 +139,11 @@ class Irqs:
             return -_EBUSY
         return 0
 
-    def free(self, irq: int, dev_id: Any) -> str | None:
-        """``free_irq()``: wait for the handler and forget it; the name it was requested with."""
+    def free(self, irq: int, dev_id: Any, order: str = "cleanup-order") -> str | None:
+        """``free_irq()``: wait for the handler and forget it; the name it was requested with.
+
+        ``order`` is the kind of report where what the handler works on went before it.
+        """
         k = self.kernel
         if not 0 <= irq < NR_IRQS:
             return None
@@ -163,18 +166,18 @@ class Irqs:
         self._provoke(action)
         if action.task is not None:
             kthread.stop(k, action.task)
-        self._check_order(action)
+        self._check_order(action, order)
         return action.name
 
-    def _check_order(self, action: Action) -> None:
+    def _check_order(self, action: Action, kind: str) -> None:
         """Report a handler that was still on its line when the memory it works on had gone."""
         about = spurious.origin_of(action.dev_id)
         if about is None or about.live or about.free_stack is None:
             return
         k = self.kernel
         k.report(
-            "cleanup-order",
-            f"BUG: kmock: cleanup-order in {k.symbol(about.free_stack)}",
+            kind,
+            f"BUG: kmock: {kind} in {k.symbol(about.free_stack)}",
             lines=[
                 f"{action.function}() was still on interrupt line {action.irq} when the {about.what} it works on was freed"
             ],

@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import errno
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from kmock.kernel.balance import check_initcall
@@ -18,7 +19,7 @@ from kmock.kernel.module_params import set_parameter
 from kmock.sanitizers.module_life import ModuleLife
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from kmock.machine import Kernel
@@ -145,6 +146,15 @@ class Modules:
         if self.loading is not None and self._refused.get(what, True):
             self._refused[what] = (result, self.kernel.capture()) if result < 0 else None
         return result
+
+    @contextmanager
+    def probing(self) -> Iterator[None]:
+        """A driver's probe runs in this block: how its registrations go is for the driver core to hear, not the init."""
+        before, self.loading = self.loading, None
+        try:
+            yield
+        finally:
+            self.loading = before
 
     def _look_for_swallowed(self, module: Module) -> None:
         k = self.kernel

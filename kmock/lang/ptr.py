@@ -84,7 +84,7 @@ class Ptr(int):
             start, n = _bounds(index)
             return mem.load(self, start, n)
         origin = self.origin
-        if origin is not None and origin.live and origin.phys >= 0 and not mem.check_loads:
+        if origin is not None and origin.live and origin.phys >= 0 and mem.quick:
             at = _add(self, index) - origin.addr  # type: ignore[arg-type]
             if 0 <= at < origin.size:
                 return mem.bytes[origin.phys + at]

@@ -10,31 +10,12 @@ from typing import Final
 from kmock.errors import NotBuiltError
 
 NOT_BUILT: Final = {
-    "device": """
-        devm_alloc_percpu devm_get_free_pages devm_kcalloc devm_kfree devm_kmalloc devm_kmemdup devm_krealloc
-        devm_kstrdup devm_kzalloc
-    """,
     "dma_mapping": """
-        dma_alloc_coherent dma_free_coherent dma_map_page dma_map_resource dma_map_sg dma_map_sgtable
-        dma_map_single dma_mapping_error dma_mmap_coherent dma_set_mask_and_coherent dma_sync_sg_for_cpu
-        dma_sync_sg_for_device dma_sync_single_for_cpu dma_sync_single_for_device
-        dma_sync_single_range_for_cpu dma_unmap_page dma_unmap_sg dma_unmap_single dmam_alloc_coherent
-    """,
-    "dmapool": """
-        dma_pool_alloc dma_pool_create dma_pool_destroy dma_pool_free dma_pool_zalloc dmam_pool_create
-        dmam_pool_destroy
+        dma_mmap_attrs dma_mmap_coherent dma_mmap_noncontiguous dma_mmap_pages dma_mmap_wc
     """,
     "fs": """
         __generic_file_write_iter device_driver_mmap filemap_fdatawait filemap_fdatawait_range filemap_flush
         filemap_write_and_wait_range generic_file_aio_read generic_file_aio_write generic_file_read_iter
-    """,
-    "io": """
-        devm_ioremap devm_ioremap_resource devm_iounmap
-    """,
-    "mempool": """
-        mempool_alloc mempool_alloc_slab mempool_alloc_t mempool_create mempool_create_kmalloc_pool
-        mempool_create_page_pool mempool_create_slab_pool mempool_destroy mempool_free mempool_free_slab
-        mempool_free_t mempool_init mempool_resize mempool_t
     """,
     "mm": """
         VM_ACCOUNT VM_DONTCOPY VM_DONTDUMP VM_DONTEXPAND VM_EXEC VM_GROWSDOWN VM_HUGETLB VM_IO VM_LOCKED
@@ -64,21 +45,11 @@ NOT_BUILT: Final = {
         read_cache_pages replace_page_cache_page try_to_release_page wait_on_page_locked
         wait_on_page_writeback
     """,
-    "pci": """
-        pci_dev pci_driver pci_enable_device pci_iomap pci_register_driver pci_unregister_driver
-    """,
-    "platform_device": """
-        platform_device platform_driver platform_driver_register platform_driver_unregister
-        platform_get_resource
-    """,
     "proc_fs": """
         proc_create remove_proc_entry
     """,
     "rbtree": """
         rb_erase rb_insert_color rb_node rb_root
-    """,
-    "scatterlist": """
-        for_each_sg scatterlist sg_alloc_table sg_free_table sg_init_table sg_set_buf sg_set_page sg_table
     """,
     "seq_file": """
         seq_file seq_printf seq_read single_open

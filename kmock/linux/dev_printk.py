@@ -17,7 +17,8 @@ def _prefix(dev: Any) -> str:
     # dev_driver_string(): the driver's name, else the bus', else the class'.
     if dev is None:
         return "(NULL device *): "
-    driver = getattr(getattr(dev, "driver", None), "name", "") or getattr(getattr(dev, "bus", None), "name", "") or ""
+    named = (getattr(getattr(dev, part, None), "name", "") for part in ("driver", "bus", "class_"))
+    driver = next(filter(None, named), "")
     name = getattr(dev, "init_name", "") or getattr(dev, "name", "") or str(dev)
     return f"{driver} {name}: "
 

@@ -66,6 +66,7 @@ from kmock.linux.irqflags import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from kmock.drivers.core import device
     from kmock.machine import Kernel
 
 IRQF_TRIGGER_NONE = 0x0
@@ -102,6 +103,26 @@ def request_threaded_irq(k: Kernel, irq: int, handler: Any, thread_fn: Any, flag
 def free_irq(k: Kernel, irq: int, dev_id: Any) -> str | None:
     """Take the handler of ``dev_id`` off line ``irq`` and wait for it: the name it had."""
     return k.irqs.free(irq, dev_id)
+
+
+@api(since="2.6.21", undo="devm_free_irq", illegal=Where.INTERRUPT, fails=True)
+def devm_request_irq(k: Kernel, dev: device, irq: int, handler: Any, irqflags: int, devname: str, dev_id: Any) -> int:
+    """:func:`request_irq` for as long as the driver is there; without a name the device's."""
+    return k.managed.request_irq(dev, irq, handler, None, irqflags, devname, dev_id)
+
+
+@api(since="2.6.31", undo="devm_free_irq", illegal=Where.INTERRUPT, fails=True)
+def devm_request_threaded_irq(
+    k: Kernel, dev: device, irq: int, handler: Any, thread_fn: Any, irqflags: int, devname: str, dev_id: Any
+) -> int:
+    """:func:`request_threaded_irq` for as long as the driver is there."""
+    return k.managed.request_irq(dev, irq, handler, thread_fn, irqflags, devname, dev_id)
+
+
+@api(since="2.6.21", sleeps=Sleeps.ALWAYS)
+def devm_free_irq(k: Kernel, dev: device, irq: int, dev_id: Any) -> None:
+    """Take a managed handler off its line early."""
+    k.managed.free_irq(dev, irq, dev_id)
 
 
 @api(since="1.0", sleeps=Sleeps.ALWAYS, undo="enable_irq")
@@ -219,7 +240,7 @@ def tasklet_kill(k: Kernel, t: tasklet_struct) -> None:
     k.tasklets.kill(t)
 
 
-__getattr__ = header_getattr(__name__, {"devm_request_irq", "devm_request_threaded_irq", "devm_free_irq"})
+__getattr__ = header_getattr(__name__)
 __all__ = [
     "BLOCK_SOFTIRQ",
     "DECLARE_TASKLET",
@@ -259,6 +280,9 @@ __all__ = [
     "TASKLET_STATE_RUN",
     "TASKLET_STATE_SCHED",
     "TIMER_SOFTIRQ",
+    "devm_free_irq",
+    "devm_request_irq",
+    "devm_request_threaded_irq",
     "disable_hardirq",
     "disable_irq",
     "disable_irq_nosync",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kmock.lang.ptr import Ptr
 from kmock.linux._api import Sleeps, api
 from kmock.linux._header import header_getattr
 from kmock.linux.iomap import *  # noqa: F403 -- the C header includes it
@@ -20,7 +21,8 @@ from kmock.mm.iomap import cookie as _cookie
 from kmock.mm.ioremap import MEMREMAP_WB, MEMREMAP_WC, MEMREMAP_WT
 
 if TYPE_CHECKING:
-    from kmock.lang.ptr import Ptr
+    from kmock.drivers.core import device
+    from kmock.kernel.resource import Resource as resource
     from kmock.machine import Kernel
     from kmock.mm.page import Page
 
@@ -79,6 +81,44 @@ def ioremap_nocache(k: Kernel, phys_addr: int, size: int) -> Ptr:
 def iounmap(k: Kernel, addr: Any) -> None:
     """Take a mapping away; NULL is nothing to do."""
     k.ioremap.unmap(_cookie(addr))
+
+
+@api(since="2.6.21", sleeps=Sleeps.ALWAYS, undo="devm_iounmap", fails=True, sleeper="ioremap-atomic")
+def devm_ioremap(k: Kernel, dev: device, offset: int, size: int) -> Ptr:
+    """:func:`ioremap` for as long as the driver is there; NULL where that can't be."""
+    return k.managed.ioremap(dev, offset, size, memtype.UC_MINUS, "devm_ioremap")
+
+
+@api(since="5.5", sleeps=Sleeps.ALWAYS, undo="devm_iounmap", fails=True, sleeper="ioremap-atomic")
+def devm_ioremap_uc(k: Kernel, dev: device, offset: int, size: int) -> Ptr:
+    """:func:`devm_ioremap`, strictly uncached."""
+    return k.managed.ioremap(dev, offset, size, memtype.UC, "devm_ioremap_uc")
+
+
+@api(since="4.4", sleeps=Sleeps.ALWAYS, undo="devm_iounmap", fails=True, sleeper="ioremap-atomic")
+def devm_ioremap_wc(k: Kernel, dev: device, offset: int, size: int) -> Ptr:
+    """:func:`devm_ioremap` with write combining."""
+    return k.managed.ioremap(dev, offset, size, memtype.WC, "devm_ioremap_wc")
+
+
+@api(since="2.6.21", sleeps=Sleeps.ALWAYS, sleeper="ioremap-atomic")
+def devm_iounmap(k: Kernel, dev: device, addr: Any) -> None:
+    """Take a managed mapping away early."""
+    k.managed.iounmap(dev, _cookie(addr))
+
+
+@api(since="3.9", sleeps=Sleeps.ALWAYS, fails=True, sleeper="ioremap-atomic")
+def devm_ioremap_resource(k: Kernel, dev: device, res: resource | None) -> Ptr:
+    """Claim and map a resource for as long as the driver is there; ERR_PTR of -EINVAL, -EBUSY or -ENOMEM."""
+    found = k.managed.ioremap_resource(dev, res)
+    return found if isinstance(found, Ptr) else Ptr(found % (1 << 64))
+
+
+@api(since="5.5", sleeps=Sleeps.ALWAYS, fails=True, sleeper="ioremap-atomic")
+def devm_ioremap_resource_wc(k: Kernel, dev: device, res: resource | None) -> Ptr:
+    """:func:`devm_ioremap_resource` with write combining."""
+    found = k.managed.ioremap_resource(dev, res, memtype.WC)
+    return found if isinstance(found, Ptr) else Ptr(found % (1 << 64))
 
 
 @api(since="4.3", sleeps=Sleeps.ALWAYS, undo="memunmap", fails=True, sleeper="ioremap-atomic")
@@ -241,6 +281,12 @@ _OWN = [
     "MEMREMAP_WB",
     "MEMREMAP_WC",
     "MEMREMAP_WT",
+    "devm_ioremap",
+    "devm_ioremap_resource",
+    "devm_ioremap_resource_wc",
+    "devm_ioremap_uc",
+    "devm_ioremap_wc",
+    "devm_iounmap",
     "ioremap",
     "ioremap_cache",
     "ioremap_nocache",
@@ -277,8 +323,7 @@ _OWN = [
 __getattr__ = header_getattr(
     __name__,
     {
-        "devm_ioremap", "devm_ioremap_resource", "devm_ioremap_uc", "devm_ioremap_wc", "devm_iounmap", "devm_memremap",
-        "devm_memunmap", "ioremap_encrypted", "ioremap_prot",
+        "devm_memremap", "devm_memunmap", "ioremap_encrypted", "ioremap_prot",
     },
 )  # fmt: skip
 __all__ = sorted({*_OWN, *_iomap, *_ioport})  # noqa: PLE0605 -- a list

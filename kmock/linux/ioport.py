@@ -23,6 +23,7 @@ from kmock.linux._api import Sleeps, api
 from kmock.linux._header import header_getattr
 
 if TYPE_CHECKING:
+    from kmock.drivers.core import device
     from kmock.machine import Kernel
 
 # fmt: off
@@ -157,6 +158,30 @@ def lookup_resource(k: Kernel, root: Resource | Root, start: int) -> Resource | 
     return next((r for r in _node(k, root).children if r.start == start), NULL)
 
 
+@api(since="2.6.21", sleeps=Sleeps.ALWAYS, undo="devm_release_mem_region", fails=True)
+def devm_request_mem_region(k: Kernel, dev: device, start: int, n: int, name: str) -> Resource | Ptr:
+    """:func:`request_mem_region` for as long as the driver is there."""
+    return k.managed.request_region(dev, k.resources.iomem, start, n, name) or NULL
+
+
+@api(since="2.6.21", sleeps=Sleeps.ALWAYS, undo="devm_release_region", fails=True)
+def devm_request_region(k: Kernel, dev: device, start: int, n: int, name: str) -> Resource | Ptr:
+    """:func:`request_region` for as long as the driver is there."""
+    return k.managed.request_region(dev, k.resources.ioport, start, n, name) or NULL
+
+
+@api(since="2.6.21")
+def devm_release_mem_region(k: Kernel, dev: device, start: int, n: int) -> None:
+    """Release a managed region early."""
+    k.managed.release_region(dev, k.resources.iomem, start, n)
+
+
+@api(since="2.6.21")
+def devm_release_region(k: Kernel, dev: device, start: int, n: int) -> None:
+    """Release managed ports early."""
+    k.managed.release_region(dev, k.resources.ioport, start, n)
+
+
 def resource_size(res: Resource) -> int:
     """How many addresses a resource has."""
     return res.end - res.start + 1
@@ -209,8 +234,8 @@ def DEFINE_RES_IRQ(irq: int) -> Resource:
 __getattr__ = header_getattr(
     __name__,
     {
-        "adjust_resource", "allocate_resource", "check_region", "devm_release_mem_region", "devm_release_region",
-        "devm_request_mem_region", "devm_request_region", "insert_resource_conflict", "release_child_resources",
+        "adjust_resource", "allocate_resource", "check_region",
+        "insert_resource_conflict", "release_child_resources",
         "remove_resource", "request_mem_region_muxed", "request_muxed_region", "resource_alignment",
         "resource_intersection", "resource_union",
     },
@@ -250,6 +275,10 @@ __all__ = [
     "IORES_DESC_NONE",
     "__release_region",
     "__request_region",
+    "devm_release_mem_region",
+    "devm_release_region",
+    "devm_request_mem_region",
+    "devm_request_region",
     "insert_resource",
     "iomem_resource",
     "ioport_resource",

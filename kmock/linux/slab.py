@@ -340,7 +340,7 @@ def kmem_cache_create_usercopy(
 
 def _callback(function: Any) -> Any:
     """A function pointer, None for NULL."""
-    return function if callable(function) else None
+    return function if function and callable(function) else None
 
 
 def KMEM_CACHE(struct: type[Struct], flags: int) -> KmemCache | Ptr:

@@ -7,7 +7,7 @@ what its bytes belong to and lets :class:`~kmock.sanitizers.kasan.Kasan` say wha
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from kmock.hw.mmu import PTE_PRESENT, PTE_RW
 from kmock.lang.embedded import Embedded
@@ -51,9 +51,13 @@ class Memory:
         "lint",
         "origins",
         "page_offset",
+        "quick",
         "regions",
         "size",
     )
+
+    watched: ClassVar[bool] = False
+    """Whether every access is to come by :meth:`access`."""
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
@@ -61,6 +65,8 @@ class Memory:
         self.page_offset = kernel.layout.page_offset
         self.size = min(kernel.ram.size, kernel.layout.direct_map_size)
         self.check_loads = kernel.config.uninit_loads and kernel.config.initmem
+        self.quick = not self.check_loads
+        """Whether a byte inside a living allocation may be loaded without another look."""
         self.origins: dict[int, dict[int, Ptr]] = {}
         """Pointers stored in memory, by page frame and physical address, so that provenance survives."""
         self._watched: dict[int, tuple[Allocation, Callable[[Allocation], None]]] = {}
@@ -100,11 +106,15 @@ class Memory:
         if self.io is not None and (device := self.io.at(_int(p) + offset)) is not None:
             self.io.plain_store(device, _int(p) + offset, data)
             return
+        self.store_pieces(p, offset, data)
+
+    def store_pieces(self, p: int, offset: int, data: bytes | bytearray | memoryview) -> None:
+        """Check a store, and do it piece by piece."""
         done = 0
-        for at, m in self.access(p, offset, n, write=True):
+        for at, m in self.access(p, offset, len(data), write=True):
             self.bytes[at : at + m] = data[done : done + m]
             done += m
-        self.mark_written(p, offset, n)
+        self.mark_written(p, offset, len(data))
 
     def fill(self, p: int, offset: int, value: int, n: int) -> None:
         """``memset()``."""
@@ -135,6 +145,10 @@ class Memory:
                 if self.origins:
                     self._copy_origins(d_at, s_at, n)
                 return
+        self.copy_slowly(to, source, n)
+
+    def copy_slowly(self, to: int, source: int, n: int) -> None:
+        """Copy by a load and a store, with what is known of the bytes."""
         data = self.load(source, 0, n)
         self.store(to, 0, data)
         to_owner, from_owner = self.owner(to), self.owner(source)

@@ -76,6 +76,8 @@ def _claimed(k: Kernel, address: int, o: SlabObject, undo: str, by: str) -> None
     """kfree() of an object that another subsystem handed on; the kernel can't tell if it is the object's start."""
     kind = KINDS_BY_UNDO.get(undo, "free-of-typed-object")
     name = "invalid-free" if address != o.addr else ""
+    if name and k.config.kmemleak:
+        k.kmemleak.alias(address, k.kmemleak.lookup(address))
     k.kasan.report_free(kind, name, by, address, o, headline=_own(k, kind, by, name), hint=_hint(undo, by))
     if not name:
         del k.slab.claims[o.seq]
@@ -105,6 +107,8 @@ def _freed(k: Kernel, address: int, o: SlabObject, by: str) -> None:
     kind = "slab-double-free" if o.free_task is k.current else "slab-double-free-race"
     if _cleans_up_again(k, o):
         kind = "double-cleanup-on-error"
+    if o.reserved:
+        kind = "kfree-of-mempool"
     slab = o.slab
     cache = slab.cache
     if cache.layout.checked and not k.kasan.on and slab in cache.slabs:
@@ -159,7 +163,8 @@ def _pages(k: Kernel, address: int, block: PageBlock, by: str) -> None:
         _freed_pages(k, address, block, page, by)
     elif block.call == "kmalloc":
         if address != block.addr:
-            k.kasan.report_free("slab-interior-free", "invalid-free", by, address, block)
+            kind = KINDS_BY_UNDO.get(k.slab.claims.get(block.seq, ""), "slab-interior-free")
+            k.kasan.report_free(kind, "invalid-free", by, address, block)
         elif undo := k.slab.claims.pop(block.seq, ""):
             kind = KINDS_BY_UNDO.get(undo, "free-of-typed-object")
             headline = f"BUG: kmock: {kind} in {by}()"
@@ -175,7 +180,7 @@ def _pages(k: Kernel, address: int, block: PageBlock, by: str) -> None:
             k.kasan.report_free(kind, "", by, address, block, headline=headline, hint=_hint(block.undo, by))
         k.page_alloc.drop(head, head.order)
     else:
-        _large_order_zero(k, "kfree-of-page", address, block, hint=_hint(block.undo, by))
+        _large_order_zero(k, KINDS_BY_UNDO.get(block.undo, "kfree-of-page"), address, block, hint=_hint(block.undo, by))
         k.page_alloc.drop(page, 0)
 
 
@@ -213,6 +218,9 @@ def _foreign(k: Kernel, address: int, about: Allocation, by: str) -> None:
     kind = getattr(about, "stale_kind", "") or KINDS_BY_UNDO.get(about.undo, "slab-free-non-heap")
     if about.area == "global":
         _global(k, address, about, by)
+        return
+    if about.area == "dma-pool":
+        _large_order_zero(k, kind, address, about, hint=_hint(about.undo, by))
         return
     if k.mem.translate(address) is not None and not k.layout.is_vmalloc(address) and about.area != "stack":
         k.kasan.report_free(kind, "invalid-free", by, address, about, hint=_hint(about.undo, by))
@@ -319,6 +327,8 @@ def cache_free(k: Kernel, cache: KmemCache, ptr: int) -> None:
         _interior(k, address, about, "kmem_cache_free")
     elif about.slab.cache is not cache:
         _wrong_cache(k, cache, address, about)
+    elif undo := k.slab.claims.get(about.seq):
+        _claimed(k, address, about, undo, "kmem_cache_free")
     else:
         k.slab.release(about)
 

@@ -202,6 +202,9 @@ class PageBlock(Allocation):
             "alloc_pages_exact": "free_pages_exact",
             "__get_free_pages": "free_pages",
             "get_zeroed_page": "free_page",
+            "mempool_alloc": "mempool_free",
+            "dma_alloc_coherent": "dma_free_coherent",
+            "dma_alloc_pages": "dma_free_pages",
         }.get(self.call, "__free_pages")
 
     @property
@@ -209,6 +212,10 @@ class PageBlock(Allocation):
         """Kind of report for never giving it back: a reference may be what keeps it. Empty for large kmalloc."""
         if self.call == "kmalloc":
             return ""
+        if self.call == "mempool_alloc":
+            return "mempool-leak"
+        if self.call.startswith("dma_"):
+            return "dma-coherent-leak" if self.call == "dma_alloc_coherent" else "dma-map-leak"
         return "page-refcount-leak" if self.released_by or self.page._refcount > 1 else "page-leak"
 
     @property

@@ -3,39 +3,41 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, Final, final
 
 from kmock.mm.slab_layout import SLAB_DEBUG_FLAGS, SLAB_KMALLOC, Layout
-from kmock.sanitizers.object import Allocation
+from kmock.sanitizers.object import TAKEN, Allocation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from kmock.mm.page import Page
 
+_LEAKS: Final = {"stayed": "krealloc-lost-on-failure", TAKEN: "mempool-leak"}
+"""Kinds of report for leaking an object, by its fate."""
+_STALE: Final = {"moved": "krealloc-stale-pointer", "managed": "devm-after-unbind"}
+
 
 @final
 class SlabObject(Allocation):
     """One object of a cache, from its allocation until its memory is needed again."""
 
-    __slots__ = ("fate", "index", "slab", "zeroed")
+    __slots__ = ("index", "slab", "zeroed")
     slab: Slab
     index: int
     """Its place in the slab."""
-    fate: str
-    """``moved`` or ``stayed``: what the last krealloc() did with it; unset without one."""
     zeroed: bool
     """Whether it was allocated zeroed; else unset."""
 
     @property
     def leak_kind(self) -> str:
         """Kind of report for leaking it, where the cause is known."""
-        return "krealloc-lost-on-failure" if getattr(self, "fate", "") == "stayed" else ""
+        return _LEAKS.get(getattr(self, "fate", ""), "")
 
     @property
     def stale_kind(self) -> str:
         """Kind of report for using it after its end, where the cause is known."""
-        return "krealloc-stale-pointer" if getattr(self, "fate", "") == "moved" else ""
+        return _STALE.get(getattr(self, "fate", ""), "")
 
     @property
     def cache(self) -> KmemCache:
@@ -70,6 +72,8 @@ class SlabObject(Allocation):
     @property
     def undo(self) -> str:
         """The call that releases it."""
+        if getattr(self, "fate", "") == TAKEN:
+            return "mempool_free"
         return "kfree" if self.slab.cache.is_kmalloc else "kmem_cache_free"
 
 
@@ -167,8 +171,8 @@ class Slab:
         return index if not rest and 0 <= index < self.objects else -1
 
     def live(self) -> Iterator[SlabObject]:
-        """Every living object."""
-        return (o for o in self.records if o is not None and o.live)
+        """Every living object, those that wait in a pool's reserve among them."""
+        return (o for o in self.records if o is not None and (o.live or o.reserved))
 
 
 @final

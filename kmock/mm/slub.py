@@ -46,7 +46,7 @@ from kmock.mm.slab_layout import (
 )
 from kmock.mm.slab_layout import KMALLOC_MIN_ALIGN as MIN_ALIGN
 from kmock.mm.slab_pool import SlabPool
-from kmock.sanitizers.object import SCAN_IGNORE, UNWRITTEN, Allocation, FailedAllocation
+from kmock.sanitizers.object import RESERVED, SCAN_IGNORE, UNWRITTEN, Allocation, FailedAllocation
 from kmock.sanitizers.quarantine import PERCPU_SIZE, Quarantine
 from kmock.stack import capture_ten
 
@@ -339,7 +339,13 @@ class Slub(SlabPool):
     def kmem_cache_free(self, cache: KmemCache, ptr: Ptr) -> None:
         """``kmem_cache_free()``."""
         o = ptr.origin if ptr.__class__ is Ptr else None
-        if o.__class__ is SlabObject and o.live and o.addr == ptr and o.slab.cache is cache:
+        if (
+            o.__class__ is SlabObject
+            and o.live
+            and o.addr == ptr
+            and o.slab.cache is cache
+            and not (self.claims and o.seq in self.claims)
+        ):
             self.release(o)
         else:
             bad_free.cache_free(self.kernel, cache, ptr)
@@ -406,7 +412,9 @@ class Slub(SlabPool):
         return counts[0], counts[1]
 
     def debug_headline(self, about: Allocation | None, address: int) -> str:
-        """What ``slub_debug`` would print of a stray write at ``address``; empty where it would find nothing."""
+        """What the kernel would print later of a stray write at ``address``; empty where it would find nothing."""
+        if about is not None and not self.kernel.kasan.on and getattr(about, "fate", "") == RESERVED:
+            return "BUG: mempool element poison mismatch"
         if not isinstance(about, SlabObject) or not about.slab.cache.debug:
             return ""
         return self.debug.headline(about, address)

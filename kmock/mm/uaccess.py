@@ -244,7 +244,7 @@ class Uaccess:
     def _whole(self, p: int, n: int) -> tuple[tuple[int, int]] | None:
         """Return ``[p, p + n)`` as the one piece of memory that it is in all but odd cases."""
         about: Allocation | None = getattr(p, "origin", None)
-        if about is None or not about.live or about.phys < 0:
+        if about is None or not about.live or about.phys < 0 or self.kernel.mem.watched:
             return None
         start = int(p) - about.addr
         return ((about.phys + start, n),) if 0 <= start <= start + n <= about.size else None

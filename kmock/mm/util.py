@@ -47,12 +47,18 @@ def _copied(k: Kernel, data: bytes, gfp: int) -> Ptr:
 
 def kmemdup(k: Kernel, src: Any, n: int, gfp: int) -> Ptr:
     """``kmemdup()``: a copy of ``n`` bytes, with what is known of each; NULL without memory."""
-    if checks.python_bytes(src) is not None:
-        return _copied(k, checks.load(k, src, n), gfp)
     p = k.slab.kmalloc(n, gfp)
     if p and n:
-        k.mem.copy(p, as_ptr(src), n)
+        copy_into(k, p, src, n)
     return p
+
+
+def copy_into(k: Kernel, to: Ptr, src: Any, n: int) -> None:
+    """Copy ``n`` bytes of memory, with what is known of each, or of a Python object that stands for some."""
+    if checks.python_bytes(src) is not None:
+        k.mem.store(to, 0, checks.load(k, src, n))
+    else:
+        k.mem.copy(to, as_ptr(src), n)
 
 
 def kmemdup_nul(k: Kernel, s: Any, n: int, gfp: int) -> Ptr:

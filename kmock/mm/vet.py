@@ -58,8 +58,12 @@ def _wrong_call(page: Page, block: PageBlock, order: int, call: str) -> str:
         return "page-exact-mismatch"
     if block.page is not page:
         return "page-free-tail"
+    if block.call == "mempool_alloc":
+        return "kfree-of-mempool"
     if block.call == "kmalloc" and call != "put_page" and order == page.order:
         return "kfree-of-compound-page"
+    if block.undo == "dma_free_coherent" and page._refcount == 1:
+        return "kfree-of-coherent"
     # Once __free_pages() has let the rest go, the first page is left for the last put_page().
     if call == "put_page" and (page._refcount > 1 or block.released_by):
         return ""

@@ -10,13 +10,25 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kmock.plugin.fixtures import IN_CALL, WATCH, dmesg, faults, gfp_context, kernel, percpu, user
+from kmock.plugin.fixtures import (
+    IN_CALL,
+    WATCH,
+    device,
+    dma_pool,
+    dmesg,
+    faults,
+    gfp_context,
+    kernel,
+    mempool,
+    percpu,
+    user,
+)
 from kmock.plugin.options import add_options, register_markers, value
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-__all__ = ["dmesg", "faults", "gfp_context", "kernel", "percpu", "user"]
+__all__ = ["device", "dma_pool", "dmesg", "faults", "gfp_context", "kernel", "mempool", "percpu", "user"]
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:

@@ -9,8 +9,11 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from kmock.drivers.core import device as Device
     from kmock.fault.inject import Faults
     from kmock.machine import Kernel
+    from kmock.mm.dmapool_pool import dma_pool as DmaPool
+    from kmock.mm.mempool_pool import mempool_t
     from kmock.mm.percpu_var import Cookie
     from kmock.plugin.contexts import GfpContext
     from kmock.plugin.dmesg import Dmesg
@@ -66,6 +69,24 @@ def user(kernel: Kernel) -> Iterator[Process]:
 
 
 @pytest.fixture
+def device(kernel: Kernel) -> Device:
+    """A device that is bound to a driver and can address 32 bits; unbound when the kernel ends."""
+    return kernel.device("device", dma_mask=0xFFFF_FFFF)
+
+
+@pytest.fixture
+def dma_pool(device: Device) -> Iterator[DmaPool]:
+    """A pool of 64-byte blocks for ``device``, aligned to their size; destroyed if the test doesn't."""
+    from kmock.linux.dmapool import dma_pool_create, dma_pool_destroy  # noqa: PLC0415 -- comes with the engine
+
+    pool = dma_pool_create("dma_pool", device, 64, 64, 0)
+    assert not isinstance(pool, int)
+    yield pool
+    if pool.live:
+        dma_pool_destroy(pool)
+
+
+@pytest.fixture
 def percpu(kernel: Kernel) -> Iterator[Cookie]:
     """A ``u64`` for every processor, from ``alloc_percpu()``: ``per_cpu_ptr(percpu, 0).value``; freed if the test doesn't."""
     from kmock.linux.percpu import alloc_percpu, free_percpu  # noqa: PLC0415 -- comes with the engine
@@ -75,6 +96,18 @@ def percpu(kernel: Kernel) -> Iterator[Cookie]:
     yield cookie
     if cookie.origin is not None and cookie.origin.live:
         free_percpu(cookie)
+
+
+@pytest.fixture
+def mempool(kernel: Kernel) -> Iterator[mempool_t]:
+    """A memory pool of 64-byte elements with a reserve of 4; destroyed if the test doesn't."""
+    from kmock.linux.mempool import mempool_create_kmalloc_pool, mempool_destroy  # noqa: PLC0415 -- comes with the engine
+
+    pool = mempool_create_kmalloc_pool(4, 64)
+    assert not isinstance(pool, int)
+    yield pool
+    if pool.elements:
+        mempool_destroy(pool)
 
 
 @pytest.fixture

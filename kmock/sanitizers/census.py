@@ -54,12 +54,19 @@ class Census:
         if a.live and a.area in _COUNTED:
             self._told.add(a.seq)
 
+    def knows(self, a: Allocation) -> bool:
+        """Whether somebody reported it."""
+        return a.seq in self._told
+
     # -- phases -----------------------------------------------------------------------------------
 
     def begin_call(self) -> None:
         """The test's own call begins: what is allocated from now on is charged to it."""
         self._call_began = self.kernel.seq
-        self._standing = [*self.kernel.processes, *self.kernel.modules.loaded.values()]
+        k = self.kernel
+        self._standing = [*k.processes, *k.modules.loaded.values()]
+        if "devices" in vars(k):
+            self._standing += k.devices.plugged
         self.kernel.balance.begin_call()
 
     def end_call(self) -> None:
@@ -68,6 +75,10 @@ class Census:
         k = self.kernel
         k.halt(spare=self._standing)
         k.balance.end_call()
+        if "dma_pools" in vars(k):
+            k.dma_pools.end_call(began)
+        if "dma" in vars(k):
+            k.dma.debug.end_call(began)
         # What a process' open files and a loaded module still use is theirs until they go.
         in_use = [process.task for process in k.processes if process.files]
         self.report(lambda a: a.seq > began and a.task not in in_use and not k.modules.made(a))
@@ -158,7 +169,8 @@ def _reference(k: Kernel, a: Allocation) -> dict[str, Stack]:
 
 def is_charged(a: Allocation) -> bool:
     """Whether the driver must give it back, and not some kernel object that holds it for the driver."""
-    return not a.scan & (SCAN_HELD | SCAN_NOT_LEAK | SCAN_IGNORE) and site(a.alloc_stack) is not None
+    held = a.scan & (SCAN_HELD | SCAN_NOT_LEAK | SCAN_IGNORE) or a.reserved
+    return not held and site(a.alloc_stack) is not None
 
 
 def leak_kind(a: Allocation, *, reached: bool) -> str:

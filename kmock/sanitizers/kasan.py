@@ -81,7 +81,8 @@ class Kasan:
         name = "" if foreign is not None else shadow.bug_name(k, first_bad)
         if not live:
             kind = after_free(origin, write=write, reused=foreign is not None)
-            if "modules" in vars(k) and k.modules.life.freed_by_exit(origin):
+            managed = kind == "devm-after-unbind"
+            if not managed and "modules" in vars(k) and k.modules.life.freed_by_exit(origin):
                 kind = "use-after-remove"
             elif "irqs" in vars(k) and k.irqs.torn_down(origin):
                 kind = "irq-after-teardown"
@@ -166,6 +167,8 @@ class Kasan:
             return f"BUG: KASAN: {name} in {symbol}"
         if write and name and about is not None and (late := self.kernel.slub_headline(about, address)):
             return late
+        if write and (late := getattr(about, "late_headline", "")):
+            return str(late)
         return f"BUG: kmock: {kind} in {symbol}"
 
     def member_overflow(
@@ -252,7 +255,9 @@ class Kasan:
         if about is not None:
             stacks |= origin_stacks(about)
             k.census.told(about)
-        own = f"BUG: KASAN: {name} in {by}+0x0/0x0" if self.on else f"BUG: kmock: {kind} in {by}()"
+        # What kfree() hands an object of a cache on to is where KASAN looks.
+        where = "__kmem_cache_free" if by == "kfree" and hasattr(about, "object_size") else by
+        own = f"BUG: KASAN: {name} in {where}+0x0/0x0" if self.on else f"BUG: kmock: {kind} in {by}()"
         return k.report(
             kind,
             headline or own,
@@ -300,6 +305,10 @@ def after_free(about: Allocation, *, write: bool, reused: bool = False) -> str:
         return "stack-use-after-return"
     if about.area == "mmio":
         return "mmio-after-unmap"
+    if write and about.reserved:
+        return "mempool-element-written"
+    if about.area == "dma-pool":
+        return f"dma-pool-{'write' if write else 'read'}-after-free"
     if about.area != "slab":
         return f"{about.area}-use-after-free"
     if reused and getattr(about, "typesafe", False):

@@ -117,10 +117,15 @@ class Kmemleak:
         if found is None:
             self.kernel.log.write(f"kmemleak: {complaint} at {address:#010x}")
         elif found.addr != address:
-            self.kernel.log.write(f"kmemleak: Found object by alias at {address:#010x}")
-            self._dump(found)
+            self.alias(address, found)
             return None
         return found
+
+    def alias(self, address: int, found: Tracked | None) -> None:
+        """Complain of an address inside an object, where its start was wanted."""
+        self.kernel.log.write(f"kmemleak: Found object by alias at {address:#010x}")
+        if found is not None:
+            self._dump(found)
 
     # -- annotations ------------------------------------------------------------------------------
 
@@ -235,7 +240,7 @@ class Kmemleak:
         """Return the file's text: every object that was reported and is still unreferenced."""
         out = []
         for o in [*self._objects.values(), *self._registered.values()]:
-            if o.of.live and o.flags & OBJECT_REPORTED and self._is_leak(o):
+            if (o.of.live or o.of.reserved) and o.flags & OBJECT_REPORTED and self._is_leak(o):
                 out += [f"unreferenced object {o.addr:#010x} (size {o.size}):", *self._lines(o)]
         return "".join(line + "\n" for line in out)
 

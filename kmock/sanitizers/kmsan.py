@@ -62,7 +62,7 @@ class Kmsan:
             return None
         about, holes = found
         goes = SINKS[sink]
-        kind = goes.kind
+        kind = "dma-pool-uninit" if about.area == "dma-pool" else goes.kind
         if sink == "user":
             kind = "infoleak-padding" if all_padding(about, holes) else _LEAKS.get(about.area, kind)
         return self._report(kind, goes, p, n, about, holes, to)
@@ -72,7 +72,13 @@ class Kmsan:
         found = self.kernel.mem.unwritten(address, n)
         if found is not None:
             about, holes = found
-            kind = "slab-stale-read" if left_over(self.kernel, about, holes) else "slab-uninit-read"
+            kind = (
+                "dma-pool-uninit"
+                if about.area == "dma-pool"
+                else "slab-stale-read"
+                if left_over(self.kernel, about, holes)
+                else "slab-uninit-read"
+            )
             self._report(kind, Sink("", "uninit-value", ""), address, n, about, holes, 0)
             # The load itself makes nothing of it worse: say it once for each byte.
             for start, end in holes:

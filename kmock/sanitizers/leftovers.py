@@ -11,20 +11,25 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kmock.sanitizers.object import SCAN_HELD
 from kmock.sanitizers.reach import living, reachable
 from kmock.stack import user_frames
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+    from types import CodeType
 
+    from kmock.drivers.core import device
     from kmock.fs.file import File
     from kmock.kernel.module import Module
     from kmock.kernel.task import Task
     from kmock.machine import Kernel
+    from kmock.sanitizers.object import Allocation
     from kmock.stack import Frame, Stack
 
 SUBSYSTEMS = (
-    "chrdevs", "misc", "classes", "irqs", "rcu", "timers", "hrtimers", "tasklets", "workqueues", "sched", "resources",
+    "chrdevs", "misc", "devices", "buses", "pci", "classes", "irqs", "rcu", "timers", "hrtimers", "tasklets",
+    "workqueues", "sched", "resources", "genpools",
 )  # fmt: skip
 """Attributes of the kernel that know of registrations; each has ``registrations()``."""
 
@@ -97,6 +102,44 @@ class Leftovers:
             if name in vars(self.kernel):
                 yield from getattr(self.kernel, name).registrations()
 
+    # -- devices ----------------------------------------------------------------------------------
+
+    def registered_by(self, code: CodeType) -> list[Stack]:
+        """Where everything was registered that is there now and came below a call of ``code``."""
+        return [left.stack for left in self._registrations() if code in left.stack]
+
+    def of_probe(self, dev: device, before: list[Stack], code: CodeType) -> None:
+        """The probe of ``dev`` failed: report what it registered, below ``code``, and did not take back."""
+        made = [stack for stack in self.registered_by(code) if not any(stack is b for b in before)]
+        self._left_by(made, f"the probe of {dev.name} failed", "on the probe's way out")
+
+    def of_binding(self, dev: device) -> None:
+        """``dev`` lost its driver: report what the probe registered or allocated for it, and remove left."""
+        k = self.kernel
+        binding = dev.p
+        assert binding is not None
+        self._left_by(binding.made, f"{dev.name} was unbound", "in the driver's remove")
+        if binding.seqs[0] < binding.seqs[1]:
+            first, last = binding.seqs
+            left = {a.seq for a in living(k) if first < a.seq <= last and a.task is binding.task}
+            if lost := self._lost(left) if left else left:
+                k.census.report(lambda a: a.seq in lost, "leak-at-remove")
+
+    def _left_by(self, made: Iterable[Stack], when: str, where: str) -> None:
+        k = self.kernel
+        made = list(made)
+        for left in self._registrations() if made else ():
+            # What the kernel registered itself has an empty stack, of which there is one.
+            if left.stack and any(left.stack is stack for stack in made):
+                k.report(
+                    left.kind,
+                    left.headline or f"BUG: kmock: {left.kind} in {k.symbol(left.stack)}",
+                    lines=[f"{left.what} is still there after {when}"],
+                    stacks={"access": left.stack},
+                    key=left.key or (left.stack, "left"),
+                    hint=f"call {left.undo}() for {left.what} {where} too",
+                )
+
     # -- files ------------------------------------------------------------------------------------
 
     def call_failed(self, task: Task, since: int) -> None:
@@ -114,18 +157,29 @@ class Leftovers:
         first, last = file.open_seqs
         if first == last or not self._worth_a_look(file.path):
             return
-        left = {
-            a.seq: next(iter(user_frames(a.alloc_stack)), None)
-            for a in living(k)
-            if first < a.seq <= last and a.task is task
-        }
-        bad = self._lost(set(left)) if left else set()
-        for seq, site in left.items():
-            self.rounds[task.pid, file.path, site] += 1
-            if self.rounds[task.pid, file.path, site] > 1:
-                bad.add(seq)
+        left = [a for a in living(k) if first < a.seq <= last and a.task is task]
+        bad = self._lost({a.seq for a in left}) if left else set()
+        for a in left:
+            round = task.pid, file.path, next(iter(user_frames(a.alloc_stack)), None)
+            self.rounds[round] += 1
+            if self.rounds[round] > 1:
+                bad.add(a.seq)
+                if a.scan & SCAN_HELD:
+                    self._piles_up(a, file.path)
         if bad:
             k.census.report(lambda a: a.seq in bad, "leak-per-open")
+
+    def _piles_up(self, a: Allocation, path: str) -> None:
+        """Report what each open gives to a device, which keeps it until the driver goes."""
+        k = self.kernel
+        k.report(
+            "leak-per-open",
+            f"BUG: kmock: leak-per-open in {k.symbol(a.alloc_stack)}",
+            lines=[f"each open of {path} leaves one more to a device, which keeps it until its driver goes"],
+            stacks={"allocated": a.alloc_stack},
+            object=k.kasan.info(a, a.addr),
+            key=("piles up", path, next(iter(user_frames(a.alloc_stack)), None)),
+        )
 
     def _worth_a_look(self, path: str) -> bool:
         # Looking goes over all that lives. What every round leaves shows in the first ones, and in some later one.

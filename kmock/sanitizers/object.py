@@ -9,6 +9,13 @@ if TYPE_CHECKING:
     from kmock.kernel.task import Task
     from kmock.stack import Stack
 
+TAKEN = "taken"
+"""``fate`` of an element of a pool that somebody has taken."""
+RESERVED = "reserved"
+"""``fate`` of an element that waits in a pool's reserve, where KASAN keeps it closed."""
+KEPT = "kept"
+"""``fate`` of an element that waits in the reserve of a pool with functions of its own: KASAN knows nothing of it."""
+
 UNWRITTEN = b""
 """``written`` of an allocation that nothing was stored in yet."""
 
@@ -33,6 +40,7 @@ class Allocation:
         "addr",
         "alloc_stack",
         "cpu",
+        "fate",
         "free_stack",
         "free_task",
         "live",
@@ -68,6 +76,10 @@ class Allocation:
     """Ordinal of the allocation in its kernel."""
     scan: int
     """How kmemleak treats it; see sanitizers/kmemleak.py."""
+    fate: str
+    """What became of it beside being allocated and freed: krealloc() ``moved`` it or it ``stayed``; ``managed``: its
+    device gave it back; an element of a pool is TAKEN, RESERVED or KEPT, and ``returned`` when the pool freed it. Unset
+    where there is nothing to say."""
     seen_as: tuple[type, int]
     """The Struct that was last viewed in it, and at which offset; unset until then."""
 
@@ -85,6 +97,11 @@ class Allocation:
     def undo(self) -> str:
         """The call that releases it."""
         raise NotImplementedError
+
+    @property
+    def reserved(self) -> bool:
+        """Whether it waits in a pool's reserve: nobody may touch it, and it is not free."""
+        return not self.live and getattr(self, "fate", "") in {RESERVED, KEPT}
 
     @property
     def usable(self) -> int:

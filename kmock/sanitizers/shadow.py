@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kmock.sanitizers.object import KEPT
+
 if TYPE_CHECKING:
     from kmock.machine import Kernel
     from kmock.sanitizers.object import Allocation
@@ -44,10 +46,10 @@ def shadow(k: Kernel, address: int) -> int:
     if owner is None:
         return _of_nobody(k, address)
     inside = address - owner.addr
-    if owner.live and 0 <= inside < owner.size:
+    if (owner.live or getattr(owner, "fate", "") == KEPT) and 0 <= inside < owner.size:
         return min(owner.size - inside, GRANULE) % GRANULE
-    if owner.area == "percpu":
-        # KASAN does not follow its allocator.
+    if owner.area in ("percpu", "dma-pool"):
+        # KASAN does not follow their allocators.
         return 0
     if owner.area in _OUTSIDE:
         return _OUTSIDE[owner.area]

@@ -49,6 +49,7 @@ from kmock.linux.irqflags import irqs_disabled, local_irq_disable, local_irq_ena
 from kmock.linux.jiffies import jiffies
 from kmock.linux.kernel import might_sleep, non_block_end, non_block_start
 from kmock.linux.kthread import kthread_run
+from kmock.linux.mempool import mempool_alloc, mempool_create_kmalloc_pool, mempool_destroy, mempool_free
 from kmock.linux.mutex import DEFINE_MUTEX, mutex_lock, mutex_unlock
 from kmock.linux.percpu import (
     DEFINE_PER_CPU,
@@ -118,7 +119,7 @@ from kmock.linux.uaccess import (
 from kmock.linux.vmalloc import vfree, vm_map_ram, vm_unmap_ram, vmalloc
 from kmock.linux.wait import DECLARE_WAIT_QUEUE_HEAD, wait_event, wake_up
 from kmock.linux.workqueue import DECLARE_WORK, flush_work, schedule_work
-from tests.conformance.replay import pending, scenario
+from tests.conformance.replay import scenario
 
 ONCE = "one atomic section is one mistake: what follows from it is attached to the first report"
 COUNT = "the kernel forces preempt_count to zero and underflows later; here it stays balanced"
@@ -506,6 +507,7 @@ class Operations:
         self.queue = DECLARE_WAIT_QUEUE_HEAD("op_wq")
         self.user = k.user().buffer(b"abcd")
         self.b = kmalloc(4, GFP_KERNEL)
+        self.pool = mempool_create_kmalloc_pool(2, 64)
 
     def kmalloc(self):
         return self._given(kmalloc(64, GFP_KERNEL), kfree)
@@ -527,6 +529,9 @@ class Operations:
         name = "non-NULL" if p else "NULL"
         give_back(p)
         return name
+
+    def mempool_alloc(self):
+        return self._given(mempool_alloc(self.pool, GFP_KERNEL), lambda p: mempool_free(p, self.pool))
 
     def mutex_lock(self):
         mutex_lock(self.mutex)
@@ -575,9 +580,6 @@ FOLLOWS = ("DEBUG_LOCKS_WARN_ON(val > preempt_count())", "segfault", "scheduling
 def matrix(k, s):
     name = s.id.removeprefix("context.matrix-")
     operations = Operations(k)
-    for key in s.observed:
-        if key.startswith("mempool_alloc"):
-            s.except_(key, "mempools are replayed with their own recordings")
     if name in THREADS:
         s.except_("copy_from_user", "a kernel thread here has no user memory")
         s.except_("copy_from_user_returned", "a kernel thread here has no user memory")
@@ -1027,6 +1029,13 @@ def free_percpu_under_spinlock(k, s):
     spin_unlock(lock)
 
 
-# -- later ------------------------------------------------------------------------------------------------------------
-
-pending("context.spin-mempool-alloc-nowait", "needs mempools")
+@scenario("context.spin-mempool-alloc-nowait")
+def mempool_alloc_nowait_under_spinlock(k, s):
+    pool = mempool_create_kmalloc_pool(2, 64)
+    lock = DEFINE_SPINLOCK("s")
+    spin_lock(lock)
+    p = mempool_alloc(pool, gfp.GFP_NOWAIT)
+    s.check("returned", p)
+    mempool_free(p, pool)
+    spin_unlock(lock)
+    mempool_destroy(pool)

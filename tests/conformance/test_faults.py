@@ -19,6 +19,7 @@ from kmock.linux.gfp import (
     alloc_pages,
     free_pages,
 )
+from kmock.linux.mempool import mempool_alloc, mempool_create_kmalloc_pool, mempool_destroy, mempool_free
 from kmock.linux.mm import is_vmalloc_addr
 from kmock.linux.percpu import __alloc_percpu_gfp, free_percpu
 from kmock.linux.slab import (
@@ -43,12 +44,10 @@ from kmock.linux.uaccess import (
 )
 from kmock.linux.vmalloc import __vmalloc, vfree
 from tests.conformance.recordings import recorded
-from tests.conformance.replay import pending, scenario
+from tests.conformance.replay import scenario
 
 DEBUGFS = "/sys/kernel/debug"
 FAIL_NTH = "/proc/self/task/{tid}/fail-nth"
-
-pending("context.fault-mempool", "needs mempools")
 
 
 # --- attributes ----------------------------------------------------------------------------------------------------------
@@ -323,3 +322,20 @@ def nth_usercopy(k, s):
     k.write_file(path, "0")
     s.check("fail_nth_after_writing_0", int(k.read_file(path)))
     kfree(b)
+
+
+@scenario("context.fault-mempool")
+def mempool(k, s):
+    m = mempool_create_kmalloc_pool(2, 64)
+    s.check("curr_nr", m.curr_nr)
+    k.faults.failslab(probability=100, times=-1, task_filter=True, ignore_gfp_wait=False)
+    k.current.make_it_fail = True
+    taken = []
+    for i in range(3):
+        taken.append(mempool_alloc(m, GFP_NOWAIT))
+        s.check(f"alloc_{i}", f"{'non-NULL' if taken[i] else 'NULL'} curr_nr:{m.curr_nr}")
+    for p in taken:
+        mempool_free(p, m)
+    s.check("curr_nr_after_free", m.curr_nr)
+    k.faults.clear()
+    mempool_destroy(m)

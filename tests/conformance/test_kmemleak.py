@@ -18,6 +18,7 @@ from kmock.linux.kmemleak import (
     kmemleak_not_leak,
     kmemleak_scan_area,
 )
+from kmock.linux.mempool import mempool_create_kmalloc_pool
 from kmock.linux.percpu import DEFINE_PER_CPU, alloc_percpu, per_cpu, per_cpu_ptr
 from kmock.linux.slab import (
     SLAB_NOLEAKTRACE,
@@ -32,7 +33,7 @@ from kmock.linux.string import kmemdup, kstrdup, memcpy, memset, strcpy
 from kmock.linux.types import NULL, Ptr, Struct, addressof, sizeof, u64
 from kmock.linux.vmalloc import vzalloc
 from kmock.sanitizers.reach import living
-from tests.conformance.replay import pending, scenario
+from tests.conformance.replay import scenario
 
 FILE = "/sys/kernel/debug/kmemleak"
 PAGE_SIZE = 4096
@@ -377,4 +378,11 @@ def leak_dynamic_percpu_reference(k, s):
     look(k, s, a=address, pc=int(roots[0]))
 
 
-pending("context.leak-mempool", "needs mempools")
+@scenario("context.leak-mempool")
+def leak_mempool(k, s):
+    def driver():
+        m = mempool_create_kmalloc_pool(3, 64)
+        return int(addressof(m)), int(m.elements), int(m.elements.ptr[0])
+
+    pool, elements, first = driver()
+    look(k, s, pool=pool, elements=elements, elem0=first)

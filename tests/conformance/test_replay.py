@@ -38,7 +38,7 @@ def nothing(k, s):
     pass
 
 
-DOUBLE_FREE = "BUG: KASAN: double-free in kfree+<off>/<off>"
+DOUBLE_FREE = "BUG: KASAN: double-free in __kmem_cache_free+<off>/<off>"
 
 
 def test_what_agrees_passes(replay):

@@ -63,13 +63,16 @@ def test_a_node_of_ones_own_name(k):
 
 def test_either_generation(k):
     assert class_create("one").name == "one"
-    assert PTR_ERR(class_create(None, "one")) == -errno.EEXIST
+    with k.expect("registration-twice") as found:
+        assert PTR_ERR(class_create(None, "one")) == -errno.EEXIST
+    assert found[0].headline == "sysfs: cannot create duplicate filename '/class/one'"
 
 
 def test_names_are_taken_once(k):
     cls = class_create("c")
     device_create(cls, None, 0, None, "d")
-    assert PTR_ERR(device_create(cls, None, 0, None, "d")) == -errno.EEXIST
+    with k.expect("registration-twice"):
+        assert PTR_ERR(device_create(cls, None, 0, None, "d")) == -errno.EEXIST
 
 
 def test_without_memory(k):

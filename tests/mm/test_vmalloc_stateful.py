@@ -43,7 +43,7 @@ class Space(RuleBasedStateMachine):
 
     @initialize(cpus=st.integers(1, 4))
     def boot(self, cpus):
-        self.k = kmock.boot(cpus=cpus, memory="64M")
+        self.k = kmock.boot(cpus=cpus, memory="256M")  # enough for a huge area in every step
         self.model = {}
         self.made = 0
         self.pages = [alloc_page(GFP_KERNEL) for _ in range(RAM_PAGES)]

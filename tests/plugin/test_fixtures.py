@@ -29,6 +29,16 @@ def test_faults_are_the_kernels(kernel, faults):
     assert faults is kernel.faults
 
 
+def test_device_can_do_dma(kernel, device):
+    from kmock.linux.dma_mapping import dma_alloc_coherent, dma_free_coherent
+    from kmock.linux.gfp import GFP_KERNEL
+
+    ring, dma = dma_alloc_coherent(device, 4096, GFP_KERNEL)
+    kernel.dma_write(device, dma, b"frame")
+    assert ring[0:5] == b"frame"
+    dma_free_coherent(device, 4096, ring, dma)
+
+
 def test_user_is_a_process(kernel, user):
     assert type(user).__name__ == "Process"
 
@@ -38,6 +48,38 @@ def test_percpu_is_a_number_for_every_processor(kernel, percpu):
 
     this_cpu_inc(percpu)
     assert [per_cpu_ptr(percpu, cpu).value for cpu in range(2)] == [1, 0]
+
+
+def test_mempool_gives_elements_and_is_destroyed(mempool):
+    from kmock.linux.gfp import GFP_KERNEL
+    from kmock.linux.mempool import mempool_alloc, mempool_free
+
+    element = mempool_alloc(mempool, GFP_KERNEL)
+    element[0:64] = bytes(64)
+    mempool_free(element, mempool)
+    assert mempool.curr_nr == 4
+
+
+def test_mempool_may_be_destroyed_by_the_test(mempool):
+    from kmock.linux.mempool import mempool_destroy
+
+    mempool_destroy(mempool)
+
+
+def test_dma_pool_gives_blocks_and_is_destroyed(kernel, device, dma_pool):
+    from kmock.linux.dmapool import dma_pool_alloc, dma_pool_free
+    from kmock.linux.gfp import GFP_KERNEL
+
+    block, handle = dma_pool_alloc(dma_pool, GFP_KERNEL)
+    kernel.dma_write(device, handle, b"seen")
+    assert block[0:4] == b"seen"
+    dma_pool_free(dma_pool, block, handle)
+
+
+def test_dma_pool_may_be_destroyed_by_the_test(dma_pool):
+    from kmock.linux.dmapool import dma_pool_destroy
+
+    dma_pool_destroy(dma_pool)
 
 
 def test_percpu_may_be_freed_by_the_test(percpu):

@@ -39,7 +39,7 @@ def test_misuse_lets_the_driver_run_on_and_fails_the_test_at_its_end(suite):
     result.stdout.fnmatch_lines(
         [
             "E   slab-double-free: freed twice",
-            "E   BUG: KASAN: double-free in kfree*",
+            "E   BUG: KASAN: double-free in __kmem_cache_free*",
             f"scull.py:{AGAIN} in scull_close_twice",
             "allocated here: scull.py:*",
             "freed here: scull.py:*",

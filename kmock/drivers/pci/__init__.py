@@ -1,0 +1,1 @@
+"""The PCI bus, as in Linux' ``drivers/pci/``."""

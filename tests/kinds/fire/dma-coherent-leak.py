@@ -1,0 +1,9 @@
+from kmock.linux.device import devres_release_all
+from kmock.linux.dma_mapping import DMA_BIT_MASK, dma_alloc_coherent
+from kmock.linux.slab import GFP_KERNEL
+
+
+def program(k):
+    dev = k.device("nic", dma_mask=DMA_BIT_MASK(32))
+    dma_alloc_coherent(dev, 4096, GFP_KERNEL)  # here
+    devres_release_all(dev)

@@ -1,0 +1,20 @@
+from kmock.linux.dma_mapping import (
+    DMA_BIT_MASK,
+    DMA_FROM_DEVICE,
+    dma_map_single,
+    dma_mapping_error,
+    dma_unmap_single,
+)
+from kmock.linux.slab import GFP_KERNEL, kfree, kzalloc
+
+
+def program(k):
+    dev = k.device("nic", dma_mask=DMA_BIT_MASK(32))
+    p = kzalloc(256, GFP_KERNEL)
+    handles = []
+    for _ in range(9):
+        handles.append(dma_map_single(dev, p, 256, DMA_FROM_DEVICE))  # here
+        dma_mapping_error(dev, handles[-1])
+    for handle in handles:
+        dma_unmap_single(dev, handle, 256, DMA_FROM_DEVICE)
+    kfree(p)

@@ -1,0 +1,16 @@
+from kmock.linux.dma_mapping import DMA_BIT_MASK
+from kmock.linux.dmapool import dma_pool_alloc, dma_pool_create, dma_pool_destroy, dma_pool_free
+from kmock.linux.slab import GFP_KERNEL
+from kmock.linux.spinlock import DEFINE_SPINLOCK, spin_lock, spin_unlock
+
+lock = DEFINE_SPINLOCK("lock")
+
+
+def program(k):
+    dev = k.device("ehci", dma_mask=DMA_BIT_MASK(32))
+    pool = dma_pool_create("qtd", dev, 64, 64, 0)
+    spin_lock(lock)
+    qtd, dma = dma_pool_alloc(pool, GFP_KERNEL)  # here
+    spin_unlock(lock)
+    dma_pool_free(pool, qtd, dma)
+    dma_pool_destroy(pool)

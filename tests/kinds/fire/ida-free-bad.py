@@ -1,0 +1,9 @@
+from kmock.linux.idr import DEFINE_IDA, ida_alloc, ida_free
+from kmock.linux.slab import GFP_KERNEL
+
+
+def program(k):
+    ids = DEFINE_IDA("ids")
+    n = ida_alloc(ids, GFP_KERNEL)
+    ida_free(ids, n)
+    ida_free(ids, n)  # here

@@ -1,0 +1,8 @@
+from kmock.linux.dma_mapping import DMA_BIT_MASK, dma_alloc_coherent
+from kmock.linux.slab import GFP_KERNEL, kfree
+
+
+def program(k):
+    dev = k.device("nic", dma_mask=DMA_BIT_MASK(32))
+    ring, _ = dma_alloc_coherent(dev, 4096, GFP_KERNEL)
+    kfree(ring)  # here

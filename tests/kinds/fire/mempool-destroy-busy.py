@@ -1,0 +1,9 @@
+from kmock.linux.mempool import mempool_alloc, mempool_create_kmalloc_pool, mempool_destroy
+from kmock.linux.slab import GFP_KERNEL
+
+
+def program(k):
+    pool = mempool_create_kmalloc_pool(4, 64)
+    request = mempool_alloc(pool, GFP_KERNEL)
+    request[0] = 1
+    mempool_destroy(pool)  # here

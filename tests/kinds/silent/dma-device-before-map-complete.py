@@ -1,0 +1,23 @@
+from kmock.linux.dma_mapping import (
+    DMA_BIT_MASK,
+    DMA_TO_DEVICE,
+    dma_alloc_coherent,
+    dma_free_coherent,
+    dma_map_single,
+    dma_mapping_error,
+    dma_unmap_single,
+)
+from kmock.linux.slab import GFP_KERNEL, kfree, kzalloc
+
+
+def program(k):
+    dev = k.device("nic", dma_mask=DMA_BIT_MASK(32))
+    descriptor, dma = dma_alloc_coherent(dev, 16, GFP_KERNEL)
+    p = kzalloc(256, GFP_KERNEL)
+    handle = dma_map_single(dev, p, 256, DMA_TO_DEVICE)
+    if not dma_mapping_error(dev, handle):
+        descriptor.le64[0] = handle
+        k.dma_read(dev, descriptor.le64[0], 256)
+        dma_unmap_single(dev, handle, 256, DMA_TO_DEVICE)
+    kfree(p)
+    dma_free_coherent(dev, 16, descriptor, dma)

@@ -1,0 +1,18 @@
+from kmock.linux.dma_mapping import (
+    DMA_BIT_MASK,
+    DMA_TO_DEVICE,
+    dma_map_page,
+    dma_mapping_error,
+    dma_unmap_page,
+)
+from kmock.linux.gfp import __free_page, alloc_page
+from kmock.linux.slab import GFP_KERNEL
+
+
+def program(k):
+    dev = k.device("nic", dma_mask=DMA_BIT_MASK(32))
+    page = alloc_page(GFP_KERNEL)
+    handle = dma_map_page(dev, page, 0, 64, DMA_TO_DEVICE)
+    if not dma_mapping_error(dev, handle):
+        dma_unmap_page(dev, handle, 64, DMA_TO_DEVICE)
+    __free_page(page)

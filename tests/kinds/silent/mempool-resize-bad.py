@@ -1,0 +1,8 @@
+from kmock.linux.mempool import mempool_create_kmalloc_pool, mempool_destroy, mempool_resize
+
+
+def program(k):
+    pool = mempool_create_kmalloc_pool(2, 64)
+    mempool_resize(pool, 1)
+    mempool_resize(pool, 8)
+    mempool_destroy(pool)

@@ -1,0 +1,26 @@
+from kmock.linux.dma_mapping import (
+    DMA_BIDIRECTIONAL,
+    DMA_BIT_MASK,
+    dma_map_single,
+    dma_mapping_error,
+    dma_sync_single_for_cpu,
+    dma_sync_single_for_device,
+    dma_unmap_single,
+)
+from kmock.linux.slab import GFP_KERNEL, kfree, kzalloc
+
+BOOT = {"dma_coherent": False}
+
+
+def program(k):
+    dev = k.device("nic", dma_mask=DMA_BIT_MASK(32))
+    p = kzalloc(256, GFP_KERNEL)
+    handle = dma_map_single(dev, p, 256, DMA_BIDIRECTIONAL)
+    if dma_mapping_error(dev, handle):
+        return
+    p[0:5] = b"frame"
+    dma_sync_single_for_device(dev, handle, 256, DMA_BIDIRECTIONAL)
+    k.dma_read(dev, handle, 5)
+    dma_sync_single_for_cpu(dev, handle, 256, DMA_BIDIRECTIONAL)
+    dma_unmap_single(dev, handle, 256, DMA_BIDIRECTIONAL)
+    kfree(p)
