@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from kmock.kernel.contracts import Contracts
     from kmock.kernel.hrtimer import HrTimers
     from kmock.kernel.image import Image
+    from kmock.kernel.interleave import Watcher
     from kmock.kernel.irq import Irqs
     from kmock.kernel.irq_work import IrqWorks
     from kmock.kernel.list import Lists
@@ -147,6 +148,8 @@ class Kernel(Panic):
         """Allocations made so far."""
         # Whether every call is looked at, not only those made in atomic context.
         self.vetting = config.version is not None or config.lint
+        self.explorer: Watcher | None = None
+        """Who watches for races and chooses what runs next, in a test that explores interleavings."""
 
         # The silicon.
         self.layout = LAYOUTS[config.arch]
@@ -447,6 +450,21 @@ class Kernel(Panic):
     def run(self) -> None:
         """Run tasks until all are idle."""
         self.sched.run()
+
+    def spawn(self, body: Callable[..., object], *args: Any, cpu: int | None = None, name: str = "") -> Task:
+        """Start a task that calls ``body(*args)`` in process context, on processor ``cpu`` if that is given.
+
+        It runs when the test's own code sleeps, or waits in :meth:`join` or :meth:`run`.
+        """
+        from kmock.kernel import spawn  # noqa: PLC0415 -- comes up when first used
+
+        return spawn.spawn(self, body, args, cpu, name)
+
+    def join(self, *tasks: Task) -> None:
+        """Run until these tasks have ended, or all that were spawned if none is named; Deadlock if one never will."""
+        from kmock.kernel import spawn  # noqa: PLC0415 -- comes up when first used
+
+        spawn.join(self, tasks)
 
     def advance(self, seconds: float) -> None:
         """Move virtual time on, waking sleepers and firing timers in order."""

@@ -25,6 +25,8 @@ DEPTH = 12
 # Runners and libraries whose frames say nothing about the driver.
 _OUTSIDE = ("/_pytest/", "/pluggy/", "/pytest_benchmark/", "/hypothesis/", "/greenlet/", "/unittest/", "<frozen ")
 
+_BINDING = {HERE + "linux/_api.py", HERE + "kernel/contracts.py"}
+"""Files whose frames stand between the driver and every kernel function."""
 _CALLS = {dis.opmap[name] for name in ("CALL", "CALL_KW", "CALL_FUNCTION_EX") if name in dis.opmap}
 _CACHE = dis.opmap["CACHE"]
 _POP_TOP = dis.opmap["POP_TOP"]
@@ -114,11 +116,19 @@ class Frame:
         return any(part in self.file for part in _OUTSIDE)
 
 
-def result_dropped() -> bool:
-    """Whether the driver's call that is running stands by itself, so that nobody will see what it returns."""
+def result_dropped(called: str) -> bool:
+    """Whether the driver's call that is running stands by itself, so that nobody will see what it returns.
+
+    False unless that is a call of a function with ``called`` in its name: kmock's own use of one is its own affair.
+    """
     frame = sys._getframe(1)
+    outermost = ""
     while frame.f_code.co_filename.startswith(HERE) and frame.f_back is not None:
+        if frame.f_code.co_filename not in _BINDING:
+            outermost = frame.f_code.co_name
         frame = frame.f_back
+    if called not in outermost:
+        return False
     code, at = frame.f_code.co_code, frame.f_lasti
     # A call is followed by what the interpreter caches of it, and stands there or at its end.
     call = next((n for n in range(at, -1, -2) if code[n] != _CACHE), 0)

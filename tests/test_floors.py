@@ -19,6 +19,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("dma", "fs", "drivers"),
     ("user",),
     ("machine", "__init__"),
+    ("explore",),
     ("linux",),
     ("plugin", "reporting", "cli"),
 )

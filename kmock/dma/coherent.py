@@ -16,7 +16,7 @@ from kmock.mm.gfp import __GFP_HIGHMEM as GFP_HIGHMEM
 from kmock.mm.gfp import GFP_KERNEL
 from kmock.mm.page_addr import null
 from kmock.mm.physaddr import get_order
-from kmock.sanitizers.dma_debug import Ref
+from kmock.sanitizers.dma_entries import Ref
 from kmock.sanitizers.dma_entry import (
     COHERENT,
     DMA_BIDIRECTIONAL,

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from kmock.fs.debugfs import debugfs_create_u32
-from kmock.sanitizers.dma_debug import HASH_FN_SHIFT, HASH_SIZE
+from kmock.sanitizers.dma_entries import HASH_FN_SHIFT, HASH_SIZE
 from kmock.sanitizers.dma_entry import DIRECTIONS, TYPES
 
 if TYPE_CHECKING:

@@ -19,7 +19,8 @@ from kmock.dma.swiotlb import Swiotlb
 from kmock.dma.vet import Vet, physical, valid
 from kmock.drivers.core import driver_string
 from kmock.hw.iommu import Iommu
-from kmock.sanitizers.dma_debug import DmaDebug, Ref
+from kmock.sanitizers.dma_debug import DmaDebug
+from kmock.sanitizers.dma_entries import Ref
 from kmock.sanitizers.dma_entry import (
     DMA_ATTR_SKIP_CPU_SYNC,
     DMA_BIDIRECTIONAL,

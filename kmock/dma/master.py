@@ -30,15 +30,17 @@ class Master:
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
 
-    def read(self, dev: device, addr: int, n: int) -> bytes:
+    def read(self, dev: Any, addr: int, n: int) -> bytes:
         """``kernel.dma_read()``: the device reads; all ones where nothing answers."""
+        dev = _plain(dev)
         out = bytearray()
         for at, size, m in self._parts(dev, addr, n, write=False):
             out += self._fetch(dev, at, size, m)
         return bytes(out)
 
-    def write(self, dev: device, addr: int, data: bytes) -> None:
+    def write(self, dev: Any, addr: int, data: bytes) -> None:
         """``kernel.dma_write()``: the device writes."""
+        dev = _plain(dev)
         done = 0
         for at, size, m in self._parts(dev, addr, len(data), write=True):
             self._deposit(dev, at, data[done : done + size], m)
@@ -236,6 +238,12 @@ class Master:
         except FaultError as error:
             return error.fault
         return None
+
+
+def _plain(dev: Any) -> device:
+    """The ``struct device`` of a test's device, which may be a PCI or platform device around it."""
+    found: device = getattr(dev, "dev", dev)
+    return found
 
 
 def _words(phys: int, n: int) -> Iterator[tuple[int, int]]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kmock.dma.watch import WatchedMemory
+from kmock.dma.watch import watched
 from kmock.mm.access import Memory
 from kmock.sanitizers.dma_entry import DMA_ATTR_SKIP_CPU_SYNC, DMA_BIDIRECTIONAL, DMA_FROM_DEVICE, DMA_TO_DEVICE
 
@@ -27,12 +27,14 @@ if TYPE_CHECKING:
 class Ownership:
     """The streaming mappings of one machine, by the pages they lie in."""
 
-    __slots__ = ("debug", "frames", "kernel")
+    __slots__ = ("_plain", "debug", "frames", "kernel")
 
     def __init__(self, kernel: Kernel, debug: Any) -> None:
         self.kernel = kernel
         self.debug = debug
         self.frames: dict[int, list[Mapping]] = {}
+        self._plain: tuple[type[Memory], bool] = Memory, True
+        """What the machine's memory is while nothing is mapped."""
 
     # -- mappings come and go ---------------------------------------------------------------------
 
@@ -42,7 +44,8 @@ class Ownership:
         if not self.kernel.config.dma_debug:
             return
         if not self.frames:
-            mem.__class__ = WatchedMemory
+            self._plain = type(mem), mem.quick
+            mem.__class__ = watched(type(mem))
             mem.quick = False
         for number in _numbers(m):
             self.frames.setdefault(number, []).append(m)
@@ -61,8 +64,7 @@ class Ownership:
                 del self.frames[number]
         if not self.frames:
             mem = self.kernel.mem
-            mem.__class__ = Memory
-            mem.quick = not mem.check_loads
+            mem.__class__, mem.quick = self._plain
 
     def _overlap(self, m: Mapping) -> None:
         """Report what dma-debug misses: it compares first cachelines only, and none that the device only reads."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from kmock.dma.direct import sizes
 from kmock.dma.iommu import IommuOps
 from kmock.dma.scatterlist import first_of, page_of, walk
-from kmock.sanitizers.dma_debug import Ref
+from kmock.sanitizers.dma_entries import Ref
 from kmock.sanitizers.dma_entry import DMA_ATTR_SKIP_CPU_SYNC, DMA_MAPPING_ERROR, SG, Mapping, Piece
 
 if TYPE_CHECKING:

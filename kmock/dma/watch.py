@@ -62,3 +62,10 @@ class WatchedMemory(Memory):
         """``Memory.forget_origins()``: the memory is being freed."""
         self.kernel.dma.ownership.freed(phys, n)
         super().forget_origins(phys, n)
+
+
+def watched(plain: type[Memory]) -> type[Memory]:
+    """Return the class that memory of class ``plain`` becomes."""
+    if plain is Memory:
+        return WatchedMemory
+    return type(f"Watched{plain.__name__}", (plain, WatchedMemory), {"__slots__": ()})

@@ -10,6 +10,8 @@ from kmock.drivers.devres import Node
 from kmock.kernel.work import system_unbound_wq, work_struct
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kmock.drivers.core import device
     from kmock.drivers.driver import device_driver
     from kmock.machine import Kernel
@@ -201,12 +203,17 @@ def release_driver(k: Kernel, dev: device) -> None:
         attributes.remove_groups(k, dev.kobj.sd, drv.dev_groups)
     remove = dev.bus.remove if dev.bus is not None and dev.bus.remove is not None else drv.remove
     if remove is not None:
-        remove(dev)
+        _call_remove(k, dev, remove)
     unbind_cleanup(k, dev)
     if drv in k.buses.drivers:
         k.buses.drivers[drv].devices.remove(dev)
     tell_unbound(k, dev)
     k.leftovers.of_binding(dev)
+
+
+def _call_remove(k: Kernel, dev: device, remove: Callable[[device], object]) -> None:
+    with k.modules.life.removing(_call_remove.__code__):
+        remove(dev)
 
 
 def unbind_cleanup(k: Kernel, dev: device) -> None:

@@ -21,8 +21,6 @@ class Fault(NamedTuple):
     address: int
     """The device's address of the first byte that could not be reached."""
     write: bool
-    mapped: bool
-    """Whether there is a page, and only the permission is missing."""
 
     @property
     def reason(self) -> tuple[int, str]:
@@ -46,9 +44,10 @@ class Domain:
 
     entries: dict[int, tuple[int, int]] = field(default_factory=dict)
     """By page number of the device's address: physical page frame, permissions."""
-    faults: list[Fault] = field(default_factory=list)
     _free: dict[int, list[int]] = field(default_factory=dict)
-    _below: dict[int, int] = field(default_factory=dict)
+    _lowest: int = 1 << 52
+    _reserved: dict[int, list[int]] = field(default_factory=dict)
+    """By page, the range it was reserved in: first page, size, and pages that are in use still."""
 
     def reserve(self, pages: int, limit: int) -> int:
         """Return the first page number of a free range of ``pages``, all at or below page ``limit``; -1 without one.
@@ -56,18 +55,30 @@ class Domain:
         Ranges come from the top downwards, aligned to their size; one that was given back is used again.
         """
         size = 1 << (pages - 1).bit_length()
-        for i, start in enumerate(free := self._free.get(size, [])):
+        start = self._pick(size, limit)
+        if start > 0:
+            reservation = [start, size, pages]
+            self._reserved.update(dict.fromkeys(range(start, start + pages), reservation))
+        return start
+
+    def _pick(self, size: int, limit: int) -> int:
+        free = self._free.get(size, [])
+        for i, start in enumerate(free):
             if start + size - 1 <= limit:
                 return free.pop(i)
-        start = (min(self._below.get(limit, limit + 1), *self._below.values(), limit + 1) - size) & -size
+        start = (min(self._lowest, limit + 1) - size) & -size
         if start <= 0:
             return -1
-        self._below[limit] = start
+        self._lowest = start
         return start
 
     def release(self, start: int, pages: int) -> None:
-        """Give a range back."""
-        self._free.setdefault(1 << (pages - 1).bit_length(), []).append(start)
+        """Give back pages of a range; it is free when the last of them is."""
+        for page in range(start, start + pages):
+            reservation = self._reserved.pop(page)
+            reservation[2] -= 1
+            if not reservation[2]:
+                self._free.setdefault(reservation[1], []).append(reservation[0])
 
     def map(self, page: int, frame: int, permissions: int) -> None:
         """Let the device's page stand for a page frame."""
@@ -86,9 +97,7 @@ class Domain:
             at = address + done
             frame, permissions = self.entries.get(at >> PAGE_SHIFT, (0, 0))
             if not permissions & wanted:
-                fault = Fault(at, write, bool(permissions))
-                self.faults.append(fault)
-                raise FaultError(fault)
+                raise FaultError(Fault(at, write))
             m = min(PAGE_SIZE - at % PAGE_SIZE, n - done)
             out.append((frame << PAGE_SHIFT | at % PAGE_SIZE, m))
             done += m

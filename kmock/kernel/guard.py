@@ -37,7 +37,7 @@ class Guard:
 
     def __call__(self, *args: Any) -> Scope:
         """Return the scope in which it is held; TypeError where nobody will enter it."""
-        if result_dropped():
+        if result_dropped("__call__"):
             raise TypeError(f"a guard lasts as long as its block: write `with guard({self.name})(...):`")
         return Scope(self, args)
 

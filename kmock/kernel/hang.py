@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from kmock.errors import Deadlock
@@ -9,6 +10,8 @@ from kmock.kernel.task import TASK_RUNNING, TASK_UNINTERRUPTIBLE, Task
 from kmock.stack import user_frames
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kmock.kernel.held import Held, Lock
     from kmock.kernel.time import Timeout
     from kmock.machine import Kernel
@@ -19,15 +22,19 @@ if TYPE_CHECKING:
 class Wait:
     """What a task waits for."""
 
-    __slots__ = ("alarm", "kind", "lock", "what")
+    __slots__ = ("alarm", "condition", "kind", "lock", "what")
 
-    def __init__(self, what: str, lock: Lock | None = None, kind: str = "hang") -> None:
+    def __init__(
+        self, what: str, lock: Lock | None = None, kind: str = "hang", condition: Callable[[], object] | None = None
+    ) -> None:
         self.kind = kind
         """What it is called if nothing ever ends it."""
         self.what = what
         """The end of a sentence: ``for mutex "m"``."""
         self.lock = lock
         """The lock, where it is one that somebody holds."""
+        self.condition = condition
+        """What has to hold, as far as the sleeper said."""
         self.alarm: Timeout | None = None
         """The timeout that will end the wait anyway."""
 
@@ -61,8 +68,7 @@ def hang_report(k: Kernel, waiting: list[Task], kind: str = "") -> Report:
     waiting = waiting or [k.current]
     if not kind:
         cycle = next((circle for task in waiting if (circle := cycle_through(k, task))), None)
-        wait = waiting[0].wait
-        kind, waiting = ("deadlock", cycle) if cycle else (wait.kind if wait is not None else "hang", waiting)
+        kind, waiting = ("deadlock", cycle) if cycle else (_kind(k, waiting), waiting)
     key = ("hang", frozenset(waiting))
     report = k.report(
         kind,
@@ -74,6 +80,27 @@ def hang_report(k: Kernel, waiting: list[Task], kind: str = "") -> Report:
     found = report or k.reports.find(key)
     assert found is not None
     return found
+
+
+def _kind(k: Kernel, waiting: list[Task]) -> str:
+    """What it is called when ``waiting`` wait, and not for each other."""
+    waiting.sort(key=lambda task: not _overslept(k, task))
+    if _overslept(k, waiting[0]):
+        return "lost-wakeup"
+    wait = waiting[0].wait
+    return wait.kind if wait is not None else "hang"
+
+
+def _overslept(k: Kernel, task: Task) -> str:
+    """Why ``task`` should not have gone to sleep; empty if there is no sign of that."""
+    wait: Wait | None = task.wait
+    if wait is None or not task.state:
+        return ""
+    if wait.condition is not None:
+        watched = k.explorer.aside() if k.explorer is not None else nullcontext()
+        with watched, suppress(Exception):  # it may only be meant to be asked by a task that holds this or that
+            return "what it waits for has come true, and nobody woke it" if wait.condition() else ""
+    return "it was woken when it did not sleep yet, and nobody will again" if task.woken_early else ""
 
 
 def deadlock(k: Kernel, report: Report | None) -> Deadlock:
@@ -97,6 +124,8 @@ def _describe(k: Kernel, task: Task) -> list[str]:
     place = user_frames(task.slept_at)
     at = f" at {place[0].short}" if place else ""
     lines = [f"task {task!r} waits {wait.what if wait is not None else 'for ever'}{at}"]
+    if why := _overslept(k, task):
+        lines.append(f"  {why}")
     if wait is not None:
         lines += [f"  held by {held.task!r}, taken by {held.how}() at {held.short}" for held in wait.holders(k)]
     return lines
@@ -111,4 +140,6 @@ def _stacks(k: Kernel, waiting: list[Task]) -> dict[str, Stack]:
         if task.wait is not None:
             for held in task.wait.holders(k):
                 stacks.setdefault(f"taken by {held.task!r}", held.stack)
+        if task.woken_early and _overslept(k, task):
+            stacks.setdefault("woken too early", task.woken_early)
     return stacks

@@ -210,7 +210,7 @@ class Held:
             locks.pop()
         elif self in locks:
             at = locks.index(self)
-            del locks[at]
+            locks.pop(at)
             k.lockdep.rehold(locks, at)
             if k.config.lint:
                 k.lockdep.out_of_order(self, locks[at:])

@@ -281,10 +281,15 @@ class Irqs:
             cpu.irq_waiting = True
             return
         with preempt.hardirq(k):
-            claims = [action for action in list(line.actions) if self._handle(action)]
-            spurious.note(k, irq, line, handled=bool(claims))
-            if source is not None:
-                spurious.claimed(k, source, claims)
+            self._serve(irq, line, source)
+
+    def _serve(self, irq: int, line: Line, source: Any) -> None:
+        """``handle_irq_event()``: call the line's handlers, and see who claims the interrupt."""
+        k = self.kernel
+        claims = [action for action in list(line.actions) if self._handle(action)]
+        spurious.note(k, irq, line, handled=bool(claims))
+        if source is not None:
+            spurious.claimed(k, source, claims)
 
     def deliver_waiting(self) -> None:
         """Interrupts are on again on this processor: what was raised meanwhile comes in."""

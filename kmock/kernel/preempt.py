@@ -304,6 +304,9 @@ def _interrupt(k: Kernel, offset: int, *, irqs_off: bool) -> Iterator[None]:
 
     cpu = k.cpu
     task = cpu.task
+    explorer = k.explorer
+    if explorer is not None:
+        explorer.enter_interrupt(offset)
     before = cpu.preempt_count, cpu.irqs_off, cpu.section
     entered = cpu.preempt_count = before[0] + offset
     cpu.irqs_off = irqs_off
@@ -315,6 +318,8 @@ def _interrupt(k: Kernel, offset: int, *, irqs_off: bool) -> Iterator[None]:
         check_interrupt(k, task, entered, held)
     finally:
         cpu.preempt_count, cpu.irqs_off, cpu.section = before
+        if explorer is not None:
+            explorer.leave_interrupt()
     if cpu.irq_waiting and not cpu.irqs_off:
         k.irqs.deliver_waiting()
 

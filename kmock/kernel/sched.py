@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 YIELD_NSECS = 100_000
 """Virtual time that passes when a task yields and nobody else wants to run."""
+RELAX_NSECS = 1_000_000
+"""The same for one that polls."""
+LOCKUP_NSECS = 26 * NSEC_PER_SEC
+"""How long a task may poll what nobody is left to change."""
 RUN_NSECS = 10 * NSEC_PER_SEC
 """How much virtual time ``run()`` lets pass at most, for the sake of tasks that work periodically."""
 HUNG_NSECS = 120 * NSEC_PER_SEC
@@ -46,6 +50,8 @@ class Scheduler:
         """Kernel threads that live, by pid."""
         self.blocked: dict[Task, Wait] = {}
         """Tasks that wait, in the order in which they began to."""
+        self.spawned: list[Task] = []
+        """Tasks that a test started itself."""
         self._queue: deque[Task] = deque()
         self._random = random.Random(kernel.config.seed) if kernel.config.seed else None
         self._idle: Task | None = None
@@ -58,7 +64,10 @@ class Scheduler:
     def wake(self, task: Task, states: int = TASK_NORMAL) -> int:
         """``try_to_wake_up()``: 1 if ``task`` slept in one of ``states``."""
         if not task.state & states or task.state == TASK_DEAD:
+            if task.state == TASK_RUNNING and task is not self.kernel.current:
+                task.woken_early = capture(2)
             return 0
+        task.woken_early = ()
         task.state = TASK_RUNNING
         self.unpark(task)
         return 1
@@ -79,6 +88,7 @@ class Scheduler:
             self.give_way()
         else:
             task.slept_at = capture(2)
+            task.spun = 0
             self.park(wait or Wait("to be woken"))
         if k.cpu.preempt_count & HARDIRQ_MASK and not k.irqs.handling:
             # __schedule() returns with interrupts on, whoever called it.
@@ -134,6 +144,19 @@ class Scheduler:
             self._switch_away(task)
         else:
             self.spend(YIELD_NSECS)
+
+    def relax(self) -> None:
+        """``cpu_relax()`` in a loop that waits for somebody else; soft lockup if nobody ends it for 26 seconds."""
+        task = self.kernel.current
+        if self.somebody_waits:
+            task.spun = 0
+            self.give_way()
+            return
+        self.spend(RELAX_NSECS)
+        task.spun += RELAX_NSECS
+        if task.spun > LOCKUP_NSECS:
+            task.wait = task.wait or Wait("in a loop, for what nobody is left to do")
+            raise deadlock(self.kernel, hang_report(self.kernel, [task]))
 
     def _idle_waits(self, task: Task, wait: Wait) -> None:
         """A handler that interrupted the idle task is to sleep: no other task can go on meanwhile."""
@@ -204,7 +227,8 @@ class Scheduler:
     def finish(self) -> None:
         """The end of the machine: uninterruptible waits that nobody ended are hangs; then all tasks go."""
         for task, wait in list(self.blocked.items()):
-            if task.state & TASK_UNINTERRUPTIBLE and wait.alarm is None and wait is task.wait:
+            in_vain = task.state == TASK_RUNNING or task.state & TASK_UNINTERRUPTIBLE or task in self.spawned
+            if in_vain and wait.alarm is None and wait is task.wait:
                 hang_report(self.kernel, [task])
 
     def stop(self) -> None:
@@ -213,7 +237,7 @@ class Scheduler:
         try:
             for task in list(self.tasks.values()):
                 if task.greenlet is not None:
-                    _kill(task.greenlet)
+                    kill(task.greenlet)
         finally:
             current.kernel = before
             self.tasks.clear()
@@ -311,9 +335,12 @@ class Scheduler:
             self._switch(task, following)
 
     def _switch(self, task: Task, following: Task) -> None:
+        from greenlet import getcurrent  # noqa: PLC0415 -- a test with one task does without
+
         if self._in_main():
             self._main_task = task
-            task.greenlet = self._main
+        # A process in a system call is a task of its own that runs in the caller's flow of execution.
+        task.greenlet = getcurrent()
         self._become(task, following)
         following.greenlet.switch()
 
@@ -366,7 +393,8 @@ class Scheduler:
         self._main.throw(end)
 
 
-def _kill(greenlet: Any) -> None:
+def kill(greenlet: Any) -> None:
+    """End a flow of execution where it is."""
     from greenlet import GreenletExit, getcurrent  # noqa: PLC0415 -- a test with one task does without
 
     greenlet.parent = getcurrent()

@@ -57,9 +57,11 @@ class Task:
         "saved",
         "signal",
         "slept_at",
+        "spun",
         "stack",
         "thread",
         "wait",
+        "woken_early",
     )
 
     NOT_RUNNING: ClassVar[int] = 1 << 16
@@ -91,6 +93,10 @@ class Task:
         self.blocked_since = 0
         self.slept_at: Stack = ()
         """Where it blocked or set its state."""
+        self.spun = 0
+        """Nanoseconds that it has polled while nobody else could run."""
+        self.woken_early: Stack = ()
+        """Where somebody last tried to wake it while it ran."""
         self.migrate_disabled = 0
         """Depth of ``migrate_disable()``."""
         self.lockdep_off = 0

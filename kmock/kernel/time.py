@@ -52,12 +52,18 @@ class Timeouts:
         return timeout
 
     @property
-    def next(self) -> int | None:
-        """When the next one is due; None if nothing is armed."""
+    def first(self) -> Timeout | None:
+        """The next one that is due; None if nothing is armed."""
         heap = self._heap
         while heap and heap[0][2].action is None:
             heapq.heappop(heap)
-        return heap[0][0] if heap else None
+        return heap[0][2] if heap else None
+
+    @property
+    def next(self) -> int | None:
+        """When the next one is due; None if nothing is armed."""
+        first = self.first
+        return first.when if first is not None else None
 
     def fire(self, until: int) -> bool:
         """Move the clock to the next timeout due by ``until`` and let it happen; False if there is none."""

@@ -133,7 +133,9 @@ def wait_event(
                 return -_ERESTARTSYS
             if not timeout:
                 return 0
-            timeout = k.sched.schedule_timeout(timeout, Wait("for its event"))
+            timeout = k.sched.schedule_timeout(
+                timeout, Wait("for its event", condition=condition if callable(condition) else None)
+            )
     finally:
         finish(k, head, entry)
 

@@ -144,6 +144,14 @@ def addressof(x: Any) -> Ptr:
     return as_ptr(x)
 
 
+def assign(view: Any, member: str | int, value: Any) -> None:
+    """C's ``view->member = value``; a number names an array's element."""
+    if isinstance(member, int):
+        view[member] = value
+    else:
+        setattr(view, member, value)
+
+
 def sizeof(x: Any) -> int:
     """C's ``sizeof``: bytes of a type, of a Struct view, or of an array member."""
     if isinstance(x, type) and issubclass(x, Struct):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kmock.lang.ptr import Ptr
 from kmock.linux._api import Sleeps, api
 from kmock.linux._header import header_getattr
+from kmock.linux.err import ERR_PTR as _ERR_PTR
 from kmock.linux.iomap import *  # noqa: F403 -- the C header includes it
 from kmock.linux.iomap import __all__ as _iomap
 from kmock.linux.ioport import *  # noqa: F403 -- the C header includes it
@@ -111,14 +112,14 @@ def devm_iounmap(k: Kernel, dev: device, addr: Any) -> None:
 def devm_ioremap_resource(k: Kernel, dev: device, res: resource | None) -> Ptr:
     """Claim and map a resource for as long as the driver is there; ERR_PTR of -EINVAL, -EBUSY or -ENOMEM."""
     found = k.managed.ioremap_resource(dev, res)
-    return found if isinstance(found, Ptr) else Ptr(found % (1 << 64))
+    return found if isinstance(found, Ptr) else _ERR_PTR(found)
 
 
 @api(since="5.5", sleeps=Sleeps.ALWAYS, fails=True, sleeper="ioremap-atomic")
 def devm_ioremap_resource_wc(k: Kernel, dev: device, res: resource | None) -> Ptr:
     """:func:`devm_ioremap_resource` with write combining."""
     found = k.managed.ioremap_resource(dev, res, memtype.WC)
-    return found if isinstance(found, Ptr) else Ptr(found % (1 << 64))
+    return found if isinstance(found, Ptr) else _ERR_PTR(found)
 
 
 @api(since="4.3", sleeps=Sleeps.ALWAYS, undo="memunmap", fails=True, sleeper="ioremap-atomic")

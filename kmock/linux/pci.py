@@ -284,7 +284,7 @@ def pci_select_bars(k: Kernel, pdev: pci_dev, flags: int) -> int:
 
 @api(since="2.6.0", sleeps=Sleeps.ALWAYS, undo="pci_iounmap", fails=True, sleeper="ioremap-atomic")
 def pci_iomap(k: Kernel, dev: pci_dev, bar: int, max: int) -> Ptr:
-    """Map a window, at most ``max`` bytes of it unless that is 0; NULL where that can't be."""
+    """Map a window, of memory or of ports, for ``ioread32()`` and its kin; at most ``max`` bytes unless that is 0; or NULL."""
     return k.pci.regions.map(dev, bar, 0, max)
 
 
@@ -303,7 +303,7 @@ def pci_iomap_wc(k: Kernel, dev: pci_dev, bar: int, maxlen: int) -> Ptr:
 @api(since="2.6.0", sleeps=Sleeps.ALWAYS, sleeper="ioremap-atomic")
 def pci_iounmap(k: Kernel, dev: pci_dev, addr: Any) -> None:
     """Take a mapping away; NULL is nothing to do."""
-    k.ioremap.unmap(addr or 0)
+    k.pci.regions.unmap(addr or 0)
 
 
 @api(since="2.6.28", sleeps=Sleeps.ALWAYS, undo="iounmap", fails=True, sleeper="ioremap-atomic")

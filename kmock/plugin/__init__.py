@@ -82,7 +82,19 @@ def _is_concerned(item: pytest.Item) -> bool:
         "kernel" in getattr(item, "fixturenames", ())
         or item.get_closest_marker("kernel") is not None
         or item.get_closest_marker("expect_report") is not None
+        or item.get_closest_marker("interleave") is not None
     )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """Run a test that is marked ``interleave`` again and again."""
+    if item.get_closest_marker("interleave") is None:
+        return None
+    from kmock.plugin.interleave import ItemSearch  # noqa: PLC0415 -- only where a test is marked so
+
+    ItemSearch(item, nextitem).run()
+    return True
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from kmock.mm.percpu_var import Cookie
     from kmock.plugin.contexts import GfpContext
     from kmock.plugin.dmesg import Dmesg
+    from kmock.plugin.interleave import Attempt
     from kmock.plugin.watch import Watch
     from kmock.user.process import Process
 
@@ -25,6 +26,9 @@ WATCH: pytest.StashKey[Watch] = pytest.StashKey()
 
 IN_CALL: pytest.StashKey[bool] = pytest.StashKey()
 """On an item: its call has begun, so a fixture that starts now was asked for by the test's own code."""
+
+ATTEMPT: pytest.StashKey[Attempt] = pytest.StashKey()
+"""On an item whose interleavings are explored: the run that is being made."""
 
 CONTEXTS = ("process", "softirq", "hardirq", "spinlock", "noio", "nofs")
 

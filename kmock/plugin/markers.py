@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from kmock.config import KernelConfig
+    from kmock.explore.search import Plan
 
 
 class Expectation(NamedTuple):
@@ -36,9 +37,11 @@ def check_markers(config: pytest.Config, items: Iterable[pytest.Item]) -> None:
     A worker of pytest-xdist can't end a run in good order, so there each test checks its own markers when it begins.
     """
     if not hasattr(config, "workerinput"):
+        _check_schedule(config)
         for item in items:
             expectations_of(item)
             config_of(item)
+            plan_of(item)
 
 
 def config_of(item: pytest.Item) -> KernelConfig:
@@ -126,6 +129,54 @@ def _expectation(mark: pytest.Mark, place: str) -> Expectation:
     if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 0):
         raise pytest.UsageError(f"{place}: count: {count!r} is not a number of reports: expected 0 or more, or None")
     return Expectation(kind, count)
+
+
+def plan_of(item: pytest.Item) -> Plan | None:
+    """Return what to explore in ``item``, None if it is not marked so; UsageError for a mistake in its marker."""
+    mark = item.get_closest_marker("interleave")
+    if mark is None:
+        return None
+    from kmock.explore.search import Plan  # noqa: PLC0415 -- only where a test has the marker
+
+    place = f"{place_of(item)}: @pytest.mark.interleave"
+    if "kernel" not in getattr(item, "fixturenames", ()):
+        raise pytest.UsageError(
+            f"{place}: this test doesn't use the fixture `kernel`, so there is nothing to interleave"
+        )
+    if mark.args:
+        raise pytest.UsageError(f"{place}: takes no positional argument, got {mark.args[0]!r}: name it")
+    unknown = sorted(set(mark.kwargs) - set(_PLAN))
+    if unknown:
+        raise pytest.UsageError(f"{place}: unknown argument {unknown[0]!r}: expected {', '.join(_PLAN)}")
+    for name, given in mark.kwargs.items():
+        _check_plan(place, name, given)
+    return Plan(**mark.kwargs)
+
+
+def _check_schedule(config: pytest.Config) -> None:
+    schedule = value(config, "schedule")
+    if schedule is None:
+        return
+    from kmock.explore.schedule import decode  # noqa: PLC0415 -- few runs replay a schedule
+
+    try:
+        decode(schedule)
+    except ValueError as error:
+        raise pytest.UsageError(f"--kmock-schedule: {error}") from None
+
+
+_PLAN = ("strategy", "runs", "preemptions", "seed")
+
+
+def _check_plan(place: str, name: str, given: Any) -> None:
+    from kmock.explore.strategy import STRATEGIES  # noqa: PLC0415 -- only where a test has the marker
+
+    if name == "strategy":
+        if given not in STRATEGIES:
+            raise pytest.UsageError(f"{place}: strategy: {given!r} is none of {', '.join(STRATEGIES)}")
+    elif isinstance(given, bool) or not isinstance(given, int) or given < (name == "runs"):
+        least = "1" if name == "runs" else "0"
+        raise pytest.UsageError(f"{place}: {name}: {given!r} is not a number from {least} on")
 
 
 def place_of(item: pytest.Item) -> str:

@@ -38,6 +38,7 @@ OPTIONS = (
     Option("seed", "number", "seed of everything random in the simulated machine (default: 0)", "N"),
     Option("lint", "flag", "also report what is legal but doubtful; lints never fail a test"),
     Option("raise", "flag", "raise at the spot of a finding instead of running on"),
+    Option("schedule", "text", "replay this schedule in tests marked `interleave`, once", "SCHEDULE"),
     Option("full", "flag", "show the kernel's own text and whole stacks with every finding"),
     Option("json", "text", "write all findings to this file as JSON", "FILE"),
     Option("suppress", "lines", "findings to accept, one a line, as 'kind: path glob: reason'"),
@@ -52,6 +53,10 @@ MARKERS = (
     (
         "expect_report(kind, count=None)",
         "this test is to make a report of that kind or family, such as 'slab-*', `count` times if given",
+    ),
+    (
+        "interleave(strategy='pct', runs=200, preemptions=2, seed=0)",
+        "run this test again and again, each time another choice of what runs when: pct, random, exhaustive (all runs)",
     ),
 )
 

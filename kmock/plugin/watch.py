@@ -15,6 +15,7 @@ from kmock import kinds
 from kmock.errors import ReportedError
 from kmock.machine import Kernel
 from kmock.plugin.failure import KmockFailure
+from kmock.plugin.fixtures import ATTEMPT
 from kmock.plugin.markers import config_of, expectations_of
 from kmock.plugin.suppress import SUPPRESSIONS
 
@@ -66,7 +67,8 @@ class Watch:
     def __init__(self, item: pytest.Item) -> None:
         self.item = item
         config, expected = config_of(item), expectations_of(item)
-        self.kernel = Kernel(config)
+        attempt = item.stash.get(ATTEMPT, None)
+        self.kernel = Kernel(config) if attempt is None else attempt.boot(config)
         self.context: GfpContext | None = None
         """The execution context that the call runs in."""
         self.verdicts: dict[str, Verdict] = {}
@@ -124,6 +126,8 @@ class Watch:
         if take_stock:
             self._broken = True  # stays so if the census breaks down: one internal error is enough
             with suppress(ReportedError):
+                if "sched" in vars(self.kernel):
+                    self.kernel.join()  # what the test started belongs to it to the end
                 self.kernel.census.end_call()
             self._broken = False
 

@@ -5,9 +5,10 @@ The texts are the kernel's. It shows the first error only, unless told otherwise
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from kmock.sanitizers.describe import object_info, stack_lines
+from kmock.sanitizers.dma_entries import Entries, Ref
 from kmock.sanitizers.dma_entry import (
     COHERENT,
     DIRECTIONS,
@@ -31,40 +32,21 @@ if TYPE_CHECKING:
     from kmock.machine import Kernel
     from kmock.report import Report
 
-HASH_SIZE: Final = 16384
-HASH_FN_SHIFT: Final = 13
 PREALLOC_ENTRIES: Final = 1 << 16
 DYNAMIC_ENTRIES: Final = 32
 """Entries in a page."""
 MAX_OVERLAP: Final = 7
-REMEMBERED: Final = 4096
-"""Ended mappings that are kept for what comes too late."""
 _CACHELINE: Final = 6
-_PERFECT: Final = 4
 # Attributes that the call which ends a mapping may leave out, or add. That it syncs what nobody synced before may not be.
 _FREE_ATTRS: Final = DMA_ATTR_SKIP_CPU_SYNC | DMA_ATTR_NO_WARN
 _FILE: Final = "kernel/dma/debug.c"
 
 
-class Ref(NamedTuple):
-    """What a call says of the mapping that it is about."""
-
-    dev: Any
-    type: int
-    dma: int
-    size: int
-    direction: int
-    nents: int = 0
-    phys: int = -1
-    attrs: int = 0
-    unknown: str = ""
-    """Kind of report where there is no such mapping, if a special one fits."""
-
-
-class DmaDebug:
+class DmaDebug(Entries):
     """The mappings of one machine, and what its dma-debug knows to complain of."""
 
     def __init__(self, kernel: Kernel) -> None:
+        super().__init__()
         self.kernel = kernel
         config = kernel.config
         self.disabled = not config.dma_debug or (config.boot_arg("dma_debug") or "").startswith("off")
@@ -76,22 +58,14 @@ class DmaDebug:
         self.error_count = 0
         self.all_errors = 0
         self.num_errors = 1
-        self._buckets: dict[int, list[Mapping]] = {}
-        self._longest = 1
         self._lines: dict[int, int] = {}
         """By the number of the first cacheline, how many more mappings begin there that the device may write."""
-        self._past: dict[tuple[Any, int], Mapping] = {}
 
     # -- the mappings -----------------------------------------------------------------------------
 
-    def __iter__(self) -> Iterator[Mapping]:
-        return (m for bucket in self._buckets.values() for m in bucket)
-
     def add(self, m: Mapping) -> None:
         """``add_dma_entry()``."""
-        self._buckets.setdefault(m.dma >> HASH_FN_SHIFT, []).append(m)
-        self._longest = max(self._longest, m.size)
-        self._past.pop((m.dev, m.dma), None)
+        self.insert(m)
         if not self.num_free_entries:
             self._grow()
         self.num_free_entries -= 1
@@ -101,16 +75,8 @@ class DmaDebug:
 
     def remove(self, m: Mapping) -> None:
         """``hash_bucket_del()`` and ``dma_entry_free()``."""
-        number = m.dma >> HASH_FN_SHIFT
-        bucket = self._buckets[number]
-        bucket.remove(m)
-        if not bucket:
-            del self._buckets[number]
-        m.live = False
+        self.delete(m)
         m.unmapped = self.kernel.capture()
-        self._past[m.dev, m.dma] = m
-        if len(self._past) > REMEMBERED:
-            del self._past[next(iter(self._past))]
         self.num_free_entries += 1
         if m.direction != DMA_TO_DEVICE:
             line = m.phys >> _CACHELINE
@@ -146,49 +112,12 @@ class DmaDebug:
         text = f"DMA-API: exceeded {MAX_OVERLAP} overlapping mappings of cacheline {line:#018x}"
         k.warn("dma-map-leak-runtime", f"{_FILE}:471", "add_dma_entry", text, stacks={"access": m.stack})
 
-    # -- looking for one --------------------------------------------------------------------------
-
-    def exact(self, ref: Ref) -> Mapping | None:
-        """``bucket_find_exact()``: the mapping of that device and handle that fits best; None for none, or several bad ones."""
-        bucket = self._buckets.get(ref.dma >> HASH_FN_SHIFT, ())
-        return _best([m for m in bucket if m.dma == ref.dma and m.dev is ref.dev], ref)
-
-    def containing(self, ref: Ref) -> Mapping | None:
-        """``bucket_find_contain()``: the mapping that all of the range lies in."""
-        number = ref.dma >> HASH_FN_SHIFT
-        for n in range(number, max(number - (self._longest >> HASH_FN_SHIFT) - 2, -1), -1):
-            bucket = self._buckets.get(n, ())
-            end = ref.dma + ref.size
-            found = _best([m for m in bucket if m.dev is ref.dev and m.dma <= ref.dma and end <= m.end], ref)
-            if found is not None:
-                return found
-        return None
-
-    def over(self, dev: Any, dma: int) -> list[Mapping]:
-        """Return the living mappings of ``dev`` that the device's address ``dma`` lies in."""
-        number = dma >> HASH_FN_SHIFT
-        first = max(number - (self._longest >> HASH_FN_SHIFT) - 1, 0)
-        return [
-            m
-            for n in range(number, first - 1, -1)
-            for m in self._buckets.get(n, ())
-            if m.dev is dev and m.dma <= dma < m.end
-        ]
-
-    def ended(self, dev: Any, dma: int) -> Mapping | None:
-        """Return the youngest mapping of ``dev`` over ``dma`` that has ended."""
-        return next((m for m in reversed(self._past.values()) if m.dev is dev and m.dma <= dma < m.end), None)
-
-    def of_device(self, dev: Any) -> list[Mapping]:
-        """Return the living mappings of a device."""
-        return [m for m in self if m.dev is dev]
-
     # -- calls ------------------------------------------------------------------------------------
 
     def mapping_error(self, dev: Any, dma: int) -> None:
         """``debug_dma_mapping_error()``: the driver asked whether the handle is one."""
-        for m in self._buckets.get(dma >> HASH_FN_SHIFT, ()):
-            if m.dma == dma and m.dev is dev and m.checked == MAP_ERR_NOT_CHECKED:
+        for m in self.at(dma):
+            if m.dev is dev and m.checked == MAP_ERR_NOT_CHECKED:
                 m.checked = MAP_ERR_CHECKED
                 return
 
@@ -227,10 +156,10 @@ class DmaDebug:
             "device driver tries to free DMA memory it has not allocated "
             f"[device address={ref.dma:#018x}] [size={ref.size} bytes]"
         )
-        other = next((m for m in self._buckets.get(ref.dma >> HASH_FN_SHIFT, ()) if m.dma == ref.dma), None)
+        other = next(iter(self.at(ref.dma)), None)
         kind = "dma-unmap-device" if other is not None and other.dev is not ref.dev else "dma-unmap-unknown"
         kind = ref.unknown or kind
-        past = self._past.get((ref.dev, ref.dma))
+        past = self.past.get((ref.dev, ref.dma))
         stacks = {"mapped": other.stack} if other is not None else {}
         if other is None and past is not None:
             stacks = {"mapped": past.stack, "unmapped": past.unmapped}
@@ -296,7 +225,7 @@ class DmaDebug:
             f"[device address={ref.dma:#018x}] [size={ref.size} bytes]"
         )
         around = next(iter(self.over(ref.dev, ref.dma)), None)
-        past = self._past.get((ref.dev, ref.dma))
+        past = self.past.get((ref.dev, ref.dma))
         stacks = {"mapped": around.stack} if around is not None else {}
         if around is None and past is not None:
             stacks = {"mapped": past.stack, "unmapped": past.unmapped}
@@ -434,14 +363,3 @@ class DmaDebug:
             object=object_info(k, m.owner, m.owner.addr) if m.owner is not None else None,
             key=key if key is not None else (m, kind),
         )
-
-
-def _best(found: list[Mapping], ref: Ref) -> Mapping | None:
-    """``__hash_bucket_find()``: with several that match, one must fit in everything."""
-    if len(found) == 1:
-        return found[0]
-    return next((m for m in found if _fit(m, ref) == _PERFECT), None)
-
-
-def _fit(m: Mapping, ref: Ref) -> int:
-    return (m.size == ref.size) + (m.type == ref.type) + (m.direction == ref.direction) + (m.nents == ref.nents)

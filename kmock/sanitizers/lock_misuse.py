@@ -51,7 +51,7 @@ class LockMisuse(LockText):
         """A trylock is about to return: its result says who holds the lock, so somebody has to look at it."""
         k = self.kernel
         state.failed_try = None if taken else k.current
-        if k.config.lockdep and result_dropped():
+        if k.config.lockdep and result_dropped("trylock"):
             what = "took the lock this time" if taken else "did not get the lock, and the driver goes on without it"
             k.report(
                 "lock-trylock-ignored",

@@ -26,7 +26,7 @@ class ModuleLife:
         self._exiting: Module | None = None
         """The module whose exit runs."""
         self._ended: list[CodeType] = []
-        """The exits that have run."""
+        """The exits that have run, and what called the removes that have."""
         self._loadable: set[tuple[str, str]] = set()
         """Loads, by name and parameters, that have worked, or failed while faults were injected."""
 
@@ -69,6 +69,16 @@ class ModuleLife:
             if module.image.cleanup is not None:
                 self._ended.append(module.image.cleanup.__code__)
 
+    @contextmanager
+    def removing(self, code: CodeType) -> Iterator[None]:
+        """Call a driver's remove, through the function ``code``, in this block."""
+        if code in self._ended:
+            self._ended.remove(code)
+        try:
+            yield
+        finally:
+            self._ended.append(code)
+
     def called(self, contract: Contract) -> None:
         """A kernel function that gives memory is called: report it if it is the exit of a module that does."""
         module = self._exiting
@@ -86,5 +96,5 @@ class ModuleLife:
         )
 
     def freed_by_exit(self, about: Allocation) -> bool:
-        """Whether an exit that is over freed the memory: whoever touches it now should have been stopped before."""
+        """Whether an exit or a remove that is over freed the memory: whoever touches it now should have been stopped before."""
         return about.free_stack is not None and any(code in self._ended for code in about.free_stack[::2])

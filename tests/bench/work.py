@@ -12,9 +12,13 @@ from unittest.mock import MagicMock
 
 import kmock
 from kmock.current import current
-from kmock.linux.slab import GFP_KERNEL, kfree, kmalloc
+from kmock.explore.search import attempt_of
+from kmock.explore.strategy import RandomWalk
+from kmock.linux.compiler import WRITE_ONCE
+from kmock.linux.slab import GFP_KERNEL, kfree, kmalloc, kzalloc
 from kmock.linux.spinlock import DEFINE_SPINLOCK, spin_lock, spin_unlock, spinlock_t
 from kmock.linux.string import memcpy
+from kmock.linux.types import Struct, u32
 from kmock.linux.vmalloc import vfree, vmalloc
 
 if TYPE_CHECKING:
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
     Pair = tuple[Callable[[], object], Callable[[], object]]
 
 PAGE = 4096
+SCHEDULE = "a schedule of two tasks with 10 steps each"
 
 
 @dataclass(frozen=True)
@@ -152,6 +157,37 @@ def known_orders() -> Iterator[Pair]:
         yield work, against
 
 
+class TwoCounters(Struct):
+    a: u32
+    b: u32
+
+
+def two_tasks(k: kmock.Kernel) -> None:
+    """Two tasks that take ten steps each."""
+    pair = TwoCounters.at(kzalloc(64, GFP_KERNEL))
+
+    def steps(name: str) -> None:
+        for n in range(10):
+            WRITE_ONCE(pair, name, n)
+
+    k.spawn(steps, "a", cpu=0)
+    k.spawn(steps, "b", cpu=1)
+    k.join()
+    kfree(pair)
+
+
+@contextmanager
+def schedule() -> Iterator[Pair]:
+    """One interleaving of two tasks beside the same machine, tasks and steps without a choice."""
+    attempt, strategy = attempt_of(two_tasks), RandomWalk(0)
+
+    def against() -> None:
+        with kmock.boot() as k:
+            two_tasks(k)
+
+    yield lambda: attempt(strategy), against
+
+
 ROWS = (
     Row("kmalloc(64) + kfree", "two calls of a MagicMock", 0.5, kmalloc_pair, 100),
     Row("memcpy of 4 KiB, checked", "memoryview slice copy", 8, copy, 300),
@@ -159,4 +195,5 @@ ROWS = (
     Row("kmalloc + kfree, 1,000,000 live", "with 1,000 live", 1.3, crowded_kmalloc, 10),
     Row("vmalloc + vfree, 50,000 live areas", "with 100 live", 1.5, crowded_vmalloc, 100),
     Row("a spin lock inside another, 5,000 orders known", "with 10 known", 1.2, known_orders, 10),
+    Row(SCHEDULE, "the same without a choice", 10, schedule, 5),
 )

@@ -636,10 +636,7 @@ TASKLET = {
 )
 def matrix_in_a_tasklet(k, s):
     operations = Operations(k)
-    for key in s.observed:
-        if key.startswith("mempool_alloc"):
-            s.except_(key, "mempools are replayed with their own recordings")
-    todo = [key for key in s.observed if hasattr(operations, key) and key not in s.excepted]
+    todo = [key for key in s.observed if hasattr(operations, key)]
     for operation in sorted(todo, key=lambda key: "panic" in s.observed[key]):
         body = functools.partial(one_cell, k, s, "tasklet", operations, operation)
         with k.hardirq():

@@ -117,6 +117,7 @@ def test_what_a_driver_leaves_is_told_when_it_goes(k):
 
     def probe(pdev):
         left.append(dma_alloc_coherent(pdev.dev, 4096, GFP_KERNEL))
+        k.dma_write(pdev, left[0][1], b"the bus knows it by either")
         return 0
 
     platform_driver_register(platform_driver(probe=probe, driver={"name": "nic"}))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 import kmock
@@ -325,5 +327,27 @@ def test_an_iommu_runs_out_of_addresses():
         sg = scatterlist()
         sg_init_one(sg, p, 64 << 10)
         assert dma_map_sg(dev, sg, 1, DMA_TO_DEVICE) == 0
+        kfree(p)
+    assert not k.reports
+
+
+def test_an_iommu_hands_no_address_out_twice():
+    with kmock.boot(iommu=True) as k:
+        dev = k.device("nic", dma_mask=DMA_BIT_MASK(32))
+        p = kzalloc(64 << 10, GFP_KERNEL)
+        live = []
+        for round in range(40):
+            sg = [scatterlist() for _ in range(3)]
+            sg_init_table(sg, 3)
+            for i, (at, size) in enumerate([(0, 0x1000 * (1 + round % 3)), (0x4000, 0x2100), (0x8000, 0x1000)]):
+                sg_set_buf(sg[i], p + at, size)
+            assert dma_map_sg(dev, sg, 3, DMA_TO_DEVICE)
+            live.append(sg)
+            if round % 3 == 2:
+                dma_unmap_sg(dev, live.pop(round % len(live)), 3, DMA_TO_DEVICE)
+            ranges = sorted((m.dma >> 12, m.end - 1 >> 12) for m in k.dma.debug)
+            assert all(end < start for (_, end), (start, _) in pairwise(ranges))
+        for sg in live:
+            dma_unmap_sg(dev, sg, 3, DMA_TO_DEVICE)
         kfree(p)
     assert not k.reports

@@ -38,5 +38,8 @@ def test_a_simple_device_is_bound_with_the_mask_asked_for(kernel: Kernel) -> Non
     assert dev_name(dev) == "eth0"
     assert dev.driver is not None
     assert (dev.dma_mask, dev.coherent_dma_mask) == (0xFFFF_FFFF, 0xFFFF_FFFF)
+    again = kernel.device("eth0")
+    assert dev_name(again) == "eth0"
+    assert again is not dev
     bare = kernel.device("bare")
     assert (bare.dma_mask, bare.coherent_dma_mask) == (None, 0)

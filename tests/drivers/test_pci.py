@@ -13,7 +13,7 @@ from kmock.hw.pci import Bar
 from kmock.linux.device import device_release_driver, devres_release_all
 from kmock.linux.dma_mapping import dma_alloc_coherent, dma_free_coherent
 from kmock.linux.interrupt import IRQ_HANDLED, devm_request_irq, free_irq, request_irq
-from kmock.linux.io import readl, readq, writel, writeq
+from kmock.linux.io import inl, ioread32, readl, readq, writel, writeq
 from kmock.linux.ioport import IORESOURCE_IO, IORESOURCE_MEM
 from kmock.linux.pci import (
     PCI_ANY_ID,
@@ -274,8 +274,11 @@ class TestWindows:
         whole, part, wc = pci_ioremap_bar(pdev, 0), pci_iomap_range(pdev, 0, 8, 8), pci_iomap_wc(pdev, 2, 0)
         writel(3, whole)
         assert readq(part) == 0
-        for bad in (pci_iomap(pdev, 1, 0), pci_iomap(pdev, 4, 0), pci_iomap_range(pdev, 0, 0x1000, 0)):
+        for bad in (pci_iomap(pdev, 1, 0), pci_iomap(pdev, 6, 0), pci_iomap_range(pdev, 0, 0x1000, 0)):
             assert bad == NULL
+        ports = pci_iomap(pdev, 4, 0)
+        assert ioread32(ports) == readl(whole) == inl(pci_resource_start(pdev, 4)) == 3
+        pci_iounmap(pdev, ports)
         for cookie in (whole, part, wc):
             pci_iounmap(pdev, cookie)
         pci_disable_device(pdev)

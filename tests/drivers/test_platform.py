@@ -74,10 +74,12 @@ from kmock.linux.platform_device import (
     platform_set_drvdata,
     to_platform_device,
 )
-from kmock.linux.slab import GFP_KERNEL, kmalloc
-from kmock.linux.types import NULL
+from kmock.linux.slab import GFP_KERNEL, kfree, kmalloc
+from kmock.linux.types import NULL, Ptr
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from kmock import Kernel
 
 BASE = 0xF000_0000
@@ -164,6 +166,20 @@ class TestBinding:
         with kernel.expect("irq-leak") as found, kernel.expect("leak-at-remove"):
             device_release_driver(pdev.dev)
         assert "free_irq" in found[0].hint
+
+    def test_what_remove_freed_is_gone_for_whoever_comes_later(self, kernel: Kernel) -> None:
+        def probe(pdev):
+            platform_set_drvdata(pdev, kmalloc(64, GFP_KERNEL))
+            kept.append(platform_get_drvdata(pdev))
+            return 0
+
+        kept: list[Ptr] = []
+        pdev = kernel.platform_device("dev")
+        platform_driver_register(driver([], probe=probe, remove=lambda pdev: kfree(platform_get_drvdata(pdev))))
+        device_release_driver(pdev.dev)
+        with kernel.expect("use-after-remove") as found:
+            kept.pop()[0] = 1
+        assert "use-after-free" in found[0].headline
 
     def test_by_a_table_of_ids(self, kernel: Kernel) -> None:
         table = [platform_device_id("one", 1), platform_device_id("two", 2), platform_device_id()]
@@ -353,6 +369,48 @@ class TestRegistration:
             kernel.platform_device("dev")
         assert found[0].headline == "sysfs: cannot create duplicate filename '/devices/platform/dev'"
         assert "kobject_add_internal failed for dev with -EEXIST" in dmesg
+
+
+FORGETFUL = """
+from kmock.linux.platform_device import *
+driver = platform_driver(probe=lambda pdev: 0, driver={"name": "dev"})
+device = None
+def init_module():
+    global device
+    device = platform_device_register_simple("made", -1, None, 0)
+    return platform_driver_register(driver)
+def cleanup_module():
+    pass
+"""
+TIDY = """
+from kmock.linux.module import MODULE_LICENSE
+from kmock.linux.platform_device import module_platform_driver, platform_driver
+MODULE_LICENSE("GPL")
+seen = []
+driver = platform_driver(probe=lambda pdev: seen.append(pdev) or 0, driver={"name": "dev"})
+module_platform_driver(driver)
+"""
+
+
+class TestModules:
+    def test_one_that_forgets_its_driver(self, kernel: Kernel, tmp_path: Path) -> None:
+        path = tmp_path / "forgetful.py"
+        path.write_text(FORGETFUL)
+        with kernel.expect("registration-left", count=2) as found:
+            kernel.rmmod(kernel.insmod(path))
+        assert [r.hint for r in found] == [
+            'call platform_device_unregister() for device "made" on this way out too',
+            'call platform_driver_unregister() for driver "dev" on this way out too',
+        ]
+
+    def test_one_of_a_single_line(self, kernel: Kernel, tmp_path: Path) -> None:
+        path = tmp_path / "tidy.py"
+        path.write_text(TIDY)
+        kernel.platform_device("dev")
+        module = kernel.insmod(path)
+        assert len(module.seen) == 1
+        kernel.rmmod(module)
+        assert not kernel.buses.drivers
 
 
 class TestOwnBus:

@@ -1,6 +1,6 @@
 """The programs that show each kind of finding: ``fire/<kind>.py`` makes it, ``silent/<kind>.py`` is the correct twin.
 
-A program is ``def program(k)``, the correct twin may also be called ``good``; a module-level ``BOOT`` has options for the machine. In a program that fires, the line
+A program is ``def program(k)``, the correct twin may also be called ``good``; a module-level ``BOOT`` has options for the machine, ``SCHEDULE`` the interleaving to run in. In a program that fires, the line
 that the report has to point at ends in ``# here``.
 """
 
@@ -46,11 +46,22 @@ def play(file: Path, kind: str) -> tuple[list[Report], kmock.KernelConfig]:
     """Run a program from boot to shutdown; return what was reported, and on which machine."""
     module = _load(file)
     options: dict[str, Any] = {"lint": kinds.kind(kind).severity == "lint"} | getattr(module, "BOOT", {})
-    with kmock.boot(**options) as k:
+    with _boot(getattr(module, "SCHEDULE", None), options) as k:
         with suppress(ReportedError):  # it has been reported; the kernel would have ended the task
             _main(module)(k)
         k.shutdown()
         return list(k.reports), k.config
+
+
+def _boot(schedule: str | None, options: dict[str, Any]) -> Kernel:
+    if schedule is None:
+        return kmock.boot(**options)
+    # Imported here, not above: golden texts know in which line play() calls the program.
+    from kmock.explore.machine import ExploredKernel
+    from kmock.explore.schedule import decode
+    from kmock.explore.strategy import Replay
+
+    return ExploredKernel(kmock.KernelConfig.make(None, **options), Replay(decode(schedule)))
 
 
 def _main(module: ModuleType) -> Callable[[Kernel], object]:

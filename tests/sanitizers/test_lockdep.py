@@ -103,6 +103,7 @@ from kmock.linux.workqueue import (
     schedule_delayed_work,
     schedule_work,
 )
+from kmock.stack import HERE
 
 ORDER = "lock-order-inversion"
 INVERSION = "lock-irq-inversion"
@@ -682,6 +683,20 @@ class TestTrylock:
         with k.expect("lock-trylock-ignored"):
             spin_trylock(lock)
         spin_unlock(lock)
+
+    def test_where_bottom_halves_are_off(self, k):
+        lock = DEFINE_SPINLOCK("lock")
+        with k.softirq():
+            with k.expect("lock-trylock-ignored"):
+                spin_trylock(lock)
+            spin_unlock(lock)
+
+    def test_a_trylock_inside_another_call_is_its_own_affair(self, k):
+        lock = DEFINE_MUTEX("lock")
+        inside = {"mutex_trylock": mutex_trylock}
+        exec(compile("def fault(lock):\n    mutex_trylock(lock)", HERE + "mm/memory.py", "exec"), inside)
+        inside["fault"](lock)
+        mutex_unlock(lock)
 
     def test_handed_on(self, k):
         lock = DEFINE_SPINLOCK("lock")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from kmock.drivers.core import device
     from kmock.drivers.driver import device_driver
-    from kmock.hw.mmio import Model
+    from kmock.hw.mmio import Bus, Model
     from kmock.machine import Kernel
 
 IORESOURCE_PREFETCH: Final = 0x2000
@@ -91,9 +91,8 @@ class Pci:
         r.end = r.start + bar.size - 1
         insert(tree, r)
         pdev.config.write(hw.PCI_BASE_ADDRESS_0 + 4 * n, 4, r.start | bar.flags)
-        if not bar.io:
-            behind = pdev.model.bar(n) if pdev.model is not None else model
-            pdev.windows[n] = k.bus.add(r.start, bar.size, behind)
+        behind = pdev.model.bar(n) if pdev.model is not None else model
+        pdev.windows[n] = self._answers(bar).add(r.start, bar.size, behind)
 
     def _place(self, tree: Resource, bar: Bar) -> int:
         if bar.at is not None:
@@ -102,16 +101,20 @@ class Pci:
             at = -(-first // bar.size) * bar.size
             while at + bar.size <= end:
                 taken = any(r.overlaps(at, at + bar.size - 1) for r in tree.children)
-                if not taken and (bar.io or self.kernel.bus.overlapping(at, at + bar.size) is None):
+                if not taken and self._answers(bar).overlapping(at, at + bar.size) is None:
                     return at
                 at += bar.size
         raise ValueError(f"there is no room for a BAR of {bar.size:#x} bytes")
 
+    def _answers(self, bar: Bar) -> Bus:
+        """The bus that a window is on: of ports or of memory."""
+        return self.kernel.io_ports.bus if bar.io else self.kernel.bus
+
     def _decode(self, pdev: pci_dev) -> None:
         """Its windows answer as long as the command register says so."""
-        for window in pdev.windows:
-            if window is not None:
-                window.power(bool(pdev.config.command & hw.PCI_COMMAND_MEMORY))
+        for bar, window in zip(pdev.config.bars, pdev.windows, strict=True):
+            if bar is not None and window is not None:
+                window.power(bool(pdev.config.command & (hw.PCI_COMMAND_IO if bar.io else hw.PCI_COMMAND_MEMORY)))
 
     def unplug(self, pdev: pci_dev) -> None:
         """``pci_stop_and_remove_bus_device()``: unbind it, then it is gone."""

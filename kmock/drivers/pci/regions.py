@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from kmock.drivers import core
 from kmock.hw.pci import BARS
-from kmock.kernel.resource import IORESOURCE_IO, IORESOURCE_MEM
+from kmock.kernel.resource import IORESOURCE_IO
 from kmock.lang.ptr import NULL, Ptr
 from kmock.mm import memtype
+from kmock.mm.iomap import PIO_RESERVED
 from kmock.sanitizers.object import SCAN_HELD
 
 if TYPE_CHECKING:
@@ -78,12 +79,20 @@ class Regions:
     # -- mapping --------------------------------------------------------------------------------------
 
     def map(self, pdev: pci_dev, n: int, offset: int, limit: int, wanted: int = memtype.UC_MINUS) -> Ptr:
-        """``pci_iomap_range()``: map a memory BAR from ``offset`` on, at most ``limit`` bytes unless that is 0."""
+        """``pci_iomap_range()``: map a BAR from ``offset`` on, at most ``limit`` bytes unless that is 0."""
+        k = self.kernel
         r = pdev.resource[n] if 0 <= n < BARS else None
-        if r is None or length(r) <= offset or not r.flags & IORESOURCE_MEM:
+        if r is None or length(r) <= offset:
             return NULL
-        size = length(r) - offset
-        return self.kernel.ioremap.map(r.start + offset, min(size, limit) if limit else size, wanted, "pci_iomap")
+        size = min(length(r) - offset, limit or length(r))
+        if r.flags & IORESOURCE_IO:
+            return k.io_ports.map(r.start + offset, size)
+        return k.ioremap.map(r.start + offset, size, wanted, "pci_iomap")
+
+    def unmap(self, cookie: int) -> None:
+        """``pci_iounmap()``: of ports there is nothing to undo."""
+        if int(cookie) >= PIO_RESERVED:
+            self.kernel.ioremap.unmap(cookie)
 
     # -- managed --------------------------------------------------------------------------------------
 
@@ -112,7 +121,7 @@ class Regions:
     def unmap_managed(self, pdev: pci_dev, cookie: int) -> None:
         """``pcim_iounmap()``."""
         k = self.kernel
-        k.ioremap.unmap(cookie)
+        self.unmap(cookie)
         table = self.table(pdev) or []
         mine = next((n for n, one in enumerate(table) if one and one == cookie), None)
         if mine is None:
@@ -152,7 +161,7 @@ class Regions:
     def _pcim_iomap_release(self, dev: device, res: Any) -> None:
         for cookie in res:
             if cookie:
-                self.kernel.ioremap.unmap(cookie)
+                self.unmap(cookie)
 
 
 def length(r: Resource) -> int:
