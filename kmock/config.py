@@ -76,6 +76,8 @@ class KernelConfig(Struct, frozen=True, kw_only=True, dict=True):
     """Memory that nothing points to any more."""
     lockdep: bool = True
     """Lock order, and locks taken in contexts where they can deadlock."""
+    prove_raw_lock_nesting: bool = False
+    """Spin locks inside raw spin locks, which PREEMPT_RT forbids (CONFIG_PROVE_RAW_LOCK_NESTING)."""
     atomic_sleep: bool = True
     """Sleeping where that is forbidden (CONFIG_DEBUG_ATOMIC_SLEEP)."""
     debug_vm: bool = True

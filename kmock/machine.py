@@ -89,6 +89,7 @@ if TYPE_CHECKING:
     from kmock.mm.vmalloc import Vmalloc
     from kmock.mm.zones import Zone
     from kmock.sanitizers.census import Census
+    from kmock.sanitizers.guarded_fields import GuardedFields
     from kmock.sanitizers.kmemleak import Kmemleak
     from kmock.sanitizers.kmsan import Kmsan
     from kmock.sanitizers.leftovers import Leftovers
@@ -185,6 +186,8 @@ class Kernel(Panic):
     """What has to be as it was when the test ends."""
     lockdep: Subsystem[Lockdep] = Subsystem("sanitizers.lockdep:Lockdep")
     """Misuse of locks."""
+    guarded_fields: Subsystem[GuardedFields] = Subsystem("sanitizers.guarded_fields:GuardedFields")
+    """Members of structs that are touched without their lock."""
     rcu: Subsystem[Rcu] = Subsystem("kernel.rcu:Rcu")
     """Grace periods."""
     irqs: Subsystem[Irqs] = Subsystem("kernel.irq:Irqs")
@@ -567,7 +570,7 @@ class Kernel(Panic):
             preempt_count=cpu.preempt_count,
             irqs_off=cpu.irqs_off,
             rcu_depth=task.rcu_depth,
-            locks=tuple(str(lock) for lock in task.held),
+            locks=tuple(str(held) for held in task.held if not held.is_map),
             time=self.clock.now,
             where=(
                 "nmi"

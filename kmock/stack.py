@@ -7,6 +7,7 @@ allocation takes a stack on every call, a reader sees one only when something we
 
 from __future__ import annotations
 
+import dis
 import linecache
 import sys
 from dataclasses import dataclass
@@ -23,6 +24,10 @@ DEPTH = 12
 
 # Runners and libraries whose frames say nothing about the driver.
 _OUTSIDE = ("/_pytest/", "/pluggy/", "/pytest_benchmark/", "/hypothesis/", "/greenlet/", "/unittest/", "<frozen ")
+
+_CALLS = {dis.opmap[name] for name in ("CALL", "CALL_KW", "CALL_FUNCTION_EX") if name in dis.opmap}
+_CACHE = dis.opmap["CACHE"]
+_POP_TOP = dis.opmap["POP_TOP"]
 
 Stack = tuple["CodeType | int", ...]
 
@@ -96,6 +101,18 @@ class Frame:
     def is_outside(self) -> bool:
         """Whether this belongs to the test runner or the interpreter."""
         return any(part in self.file for part in _OUTSIDE)
+
+
+def result_dropped() -> bool:
+    """Whether the driver's call that is running stands by itself, so that nobody will see what it returns."""
+    frame = sys._getframe(1)
+    while frame.f_code.co_filename.startswith(HERE) and frame.f_back is not None:
+        frame = frame.f_back
+    code, at = frame.f_code.co_code, frame.f_lasti
+    # A call is followed by what the interpreter caches of it, and stands there or at its end.
+    call = next((n for n in range(at, -1, -2) if code[n] != _CACHE), 0)
+    following = next((n for n in range(at + 2, len(code), 2) if code[n] != _CACHE), call)
+    return code[call] in _CALLS and code[following] == _POP_TOP
 
 
 def line_of(code: CodeType, instruction: int) -> int:

@@ -40,6 +40,7 @@ PROVIDERS: tuple[tuple[str, str, str], ...] = (
     ("/proc/vmallocinfo", "kmock.mm.vmallocinfo", "attach"),
     ("/sys/bus/", "kmock.drivers.bus", "attach"),
     ("/sys/kernel/debug/devices_deferred", "kmock.drivers.bus", "attach_debugfs"),
+    ("/proc/lockdep", "kmock.sanitizers.lockdep_proc", "attach"),
     ("/proc/sys/vm/", "kmock.fs.proc", "attach_sysctl"),
     ("/sys/kernel/debug/kmemleak", "kmock.sanitizers.kmemleak", "attach"),
 )

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from kmock.hw.clock import Clock
     from kmock.kernel.task import Task
     from kmock.machine import Kernel
-    from kmock.sanitizers.lockdep import LockClass, Site
+    from kmock.sanitizers.lock_chain import Chain
+    from kmock.sanitizers.lock_class import LockClass, Site, lock_class_key
     from kmock.sanitizers.object import Allocation
     from kmock.stack import Stack
 
@@ -63,7 +64,19 @@ class PerKernel(Generic[S]):
 class LockState:
     """A lock in one kernel."""
 
-    __slots__ = ("cls", "count", "destroyed", "name", "owner", "readers", "ready", "site", "waiters")
+    __slots__ = (
+        "cls",
+        "count",
+        "destroyed",
+        "failed_try",
+        "key",
+        "name",
+        "owner",
+        "readers",
+        "ready",
+        "site",
+        "waiters",
+    )
 
     def __init__(self, *, ready: bool, name: str = "", site: Site | None = None, count: int = 0) -> None:
         self.ready = ready
@@ -72,6 +85,10 @@ class LockState:
         self.name = name
         self.site = site
         """Where it was defined or initialised; with the name that makes the lock class."""
+        self.key: lock_class_key | None = None
+        """What makes the class instead, where ``lockdep_set_class()`` gave it."""
+        self.failed_try: Task | None = None
+        """Who tried to take it last and could not."""
         self.cls: dict[int, LockClass] = {}
         """The lock class, by subclass."""
         self.owner: Held | None = None
@@ -85,6 +102,8 @@ class LockState:
         self.destroyed = False
         self.name = name
         self.site = site
+        self.key = None
+        self.failed_try = None
         self.cls = {}
         self.owner = None
         self.readers = []
@@ -103,6 +122,14 @@ class Lock(PerKernel[LockState]):
     """What the lock is called in reports."""
     WAIT: ClassVar[int] = 2
     """lockdep's wait type: 2 for spinning locks, 3 for sleeping ones (``include/linux/lockdep_types.h``)."""
+    UNINITIALISED: ClassVar[str] = "lock-uninitialised"
+    """Kind of report for using one that nobody initialised."""
+    ON_STACK: bool = False
+    """Whether it was initialised as a local variable: then its class has a key of its own."""
+    PROTECTS: ClassVar[bool] = False
+    """Whether it is there to protect what lies beside it."""
+    RAW: ClassVar[bool] = False
+    """Whether it spins even on PREEMPT_RT."""
 
     def __init__(self, name: str = "", site: Site | None = None) -> None:
         super().__init__()
@@ -112,6 +139,10 @@ class Lock(PerKernel[LockState]):
     def fresh(self) -> LockState:
         """A lock that a ``DEFINE_`` macro made is initialised; a declared one is not."""
         return LockState(ready=bool(self.name), name=self.name, site=self.site)
+
+    def cycle_kind(self, how: str) -> str:
+        """What a cycle of lock orders is called in which this was held by ``how``; empty where that is nothing special."""
+        return ""
 
     def memory_freed(self, k: Kernel, allocation: Allocation | None) -> None:
         """The memory that the lock lies in is being freed."""
@@ -123,18 +154,44 @@ class Lock(PerKernel[LockState]):
         return f"<{self.WORD} {self.name}>" if self.name else f"<{self.WORD}>"
 
 
+class lockdep_map(Lock):
+    """``struct lockdep_map``: what lockdep holds for something that is waited for as a lock is, and is none.
+
+    Functions that run later have one (:mod:`kmock.kernel.callbacks`), and so has reclaim.
+    """
+
+    __slots__ = ("kind", "unseen")
+    WORD: ClassVar[str] = "map"
+    WAIT: ClassVar[int] = 0
+
+    def __init__(self, name: str = "", site: Site | None = None, *, kind: str = "", unseen: bool = False) -> None:
+        super().__init__(name, site)
+        self.kind = kind
+        self.unseen = unseen
+        """Whether Linux has no such map, and so says nothing."""
+
+    def cycle_kind(self, how: str) -> str:
+        """What waiting for it under a lock that is taken inside is called."""
+        return self.kind
+
+
 class Held:
     """A lock held by a task: how it was taken, and where."""
 
-    __slots__ = ("bh_off", "cpu", "flags", "how", "irqs_off", "lock", "phase", "read", "stack", "subclass", "task")
+    __slots__ = (
+        "bh_off", "chain", "cls", "cpu", "flags", "how", "irqs_off", "lock", "phase", "read", "since", "stack", "task",
+    )  # fmt: skip
 
-    def __init__(self, k: Kernel, lock: Any, *, read: bool, how: str, subclass: int = 0) -> None:
+    def __init__(self, k: Kernel, lock: Any, *, read: bool, how: str, chain: Chain | None = None) -> None:
         cpu = k.cpu
         self.lock = lock
         self.read = read
         self.how = how
         """The call that took it: ``spin_lock_irqsave``..."""
-        self.subclass = subclass
+        self.chain = chain
+        """All locks held up to this one; None where lockdep does not look at it."""
+        self.cls = chain.cls if chain is not None else None
+        self.since = k.clock.now
         self.task: Task = cpu.task
         self.cpu = cpu.id
         self.bh_off = bool(cpu.preempt_count & SOFTIRQ_MASK)
@@ -142,9 +199,31 @@ class Held:
         self.irqs_off = cpu.irqs_off
         """Whether interrupts were off before it was taken."""
         self.flags: int | None = None
-        """What ``spin_lock_irqsave`` returned."""
+        """What the call returned that took it: saved flags, or the index of an SRCU section."""
         self.phase = k.phase
         self.stack: Stack = capture(3, _DEPTH)
+
+    def let_go(self, k: Kernel) -> None:
+        """The task does not hold the lock any more; it need not be the one that was taken last."""
+        locks = self.task.held
+        if locks and locks[-1] is self:
+            locks.pop()
+        elif self in locks:
+            at = locks.index(self)
+            del locks[at]
+            k.lockdep.rehold(locks, at)
+            if k.config.lint:
+                k.lockdep.out_of_order(self, locks[at:])
+
+    @property
+    def trylock(self) -> bool:
+        """Whether it was only tried for, and so waited for nobody."""
+        return "try" in self.how
+
+    @property
+    def is_map(self) -> bool:
+        """Whether it is no lock, but something that lockdep looks at as one."""
+        return isinstance(self.lock, lockdep_map)
 
     @property
     def place(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from kmock.current import current
+from kmock.kernel import callbacks
 from kmock.kernel.balance import call_atomic
 from kmock.kernel.hang import deadlock, hang_report
 from kmock.kernel.held import PerKernel
@@ -134,10 +135,11 @@ class HrTimers:
 
     def cancel(self, timer: hrtimer) -> int:
         """``hrtimer_cancel()``: 1 if it was queued; its function does not run any more."""
+        k = self.kernel
         found = self.try_to_cancel(timer)
         if found < 0:
-            k = self.kernel
             raise deadlock(k, hang_report(k, [k.current], "deadlock"))
+        k.lockdep.enter(callbacks.hrtimer_map(k, timer.of(k).function))
         return found
 
     def forward(self, timer: hrtimer, now: int, interval: int) -> int:
@@ -173,10 +175,11 @@ class HrTimers:
         returned: list[Any] = []
         state.running = True
         try:
-            if state.soft:
-                call_atomic(self.kernel, lambda t: returned.append(state.function(t)), timer, self._complaint)
-            else:
-                returned.append(state.function(timer))
+            with callbacks.Running(self.kernel, "__run_hrtimer", callbacks.hrtimer_map(self.kernel, state.function)):
+                if state.soft:
+                    call_atomic(self.kernel, lambda t: returned.append(state.function(t)), timer, self._complaint)
+                else:
+                    returned.append(state.function(timer))
         finally:
             state.running = False
         if returned[0] == HRTIMER_RESTART and state.timeout is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kmock.hw.cpu import HARDIRQ_MASK, NMI_MASK, SOFTIRQ_MASK
-from kmock.kernel import kthread, preempt, spurious
+from kmock.kernel import callbacks, kthread, preempt, spurious
 from kmock.kernel.hang import Wait
 from kmock.kernel.task import TASK_INTERRUPTIBLE, TASK_RUNNING
 from kmock.sanitizers.leftovers import Registration
@@ -162,6 +162,7 @@ class Irqs:
             )
             return None
         line.actions.remove(action)
+        self._waits_for(action)
         self._provoke(action)
         if action.task is not None:
             kthread.stop(k, action.task)
@@ -213,8 +214,15 @@ class Irqs:
         """``synchronize_irq()``: wait for the line's threads; a handler can't be running beside us."""
         k = self.kernel
         for action in self.actions(irq):
+            self._waits_for(action)
             while action.pending and action.task is not None and action.task is not k.current:
                 k.sched.give_way()
+
+    def _waits_for(self, action: Action) -> None:
+        """Whoever waits for a handler waits for the locks that it takes."""
+        for function in (action.handler, action.thread_fn):
+            if function is not None:
+                self.kernel.lockdep.enter(callbacks.handler_map(self.kernel, function))
 
     def actions(self, irq: int) -> list[Action]:
         """The handlers on a line."""
@@ -314,7 +322,8 @@ class Irqs:
         self.handling.append(action)
         try:
             if action.handler is not None:
-                returned = action.handler(action.irq, action.dev_id)
+                with callbacks.Running(k, "__handle_irq_event_percpu", callbacks.handler_map(k, action.handler)):
+                    returned = action.handler(action.irq, action.dev_id)
         finally:
             self.handling.pop()
         if not k.cpu.irqs_off:
@@ -369,7 +378,8 @@ class Irqs:
         k = self.kernel
         while not kthread.should_stop(k):
             if action.pending:
-                action.thread_fn(action.irq, action.dev_id)
+                with callbacks.Running(k, "irq_thread_fn", callbacks.handler_map(k, action.thread_fn)):
+                    action.thread_fn(action.irq, action.dev_id)
                 action.pending = 0
             else:
                 k.current.state = TASK_INTERRUPTIBLE

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from kmock.current import current
+from kmock.hw.cpu import PREEMPT_OFFSET
 from kmock.kernel.held import PerKernel
 from kmock.kernel.time import next_tick
 from kmock.sanitizers import debug_objects
@@ -84,6 +85,14 @@ class IrqWorks:
 
         if work.lazy:
             k.sched.timeouts.arm(next_tick(k.clock.now, 1, k.clock.hz), interrupt)
+        elif cpu is None:
+            # The interrupt comes while irq_work_queue() has preemption off.
+            here = k.cpu
+            here.preempt_count += PREEMPT_OFFSET
+            try:
+                interrupt()
+            finally:
+                here.preempt_count -= PREEMPT_OFFSET
         else:
             interrupt()
         return True
@@ -96,6 +105,12 @@ class IrqWorks:
             state.func(work)
         finally:
             state.running = False
+        if not self.kernel.cpu.irqs_off and not work.lazy:
+            # The list of the lazy ones is next (irq_work_run_list()).
+            self.kernel.bug("irq-handler-enables-irqs", "kernel/irq_work.c:235", stacks=self._blame(state))
+
+    def _blame(self, state: IrqWorkState) -> dict[str, Stack]:
+        return {"access": self.kernel.irqs.enabled_at or state.queued_at, "queued": state.queued_at}
 
     def sync(self, work: irq_work) -> None:
         """``irq_work_sync()``: wait until it has run."""

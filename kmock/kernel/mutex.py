@@ -11,6 +11,7 @@ from kmock.kernel.task import TASK_RUNNING, TASK_UNINTERRUPTIBLE
 if TYPE_CHECKING:
     from kmock.kernel.held import LockState
     from kmock.machine import Kernel
+    from kmock.sanitizers.lock_chain import Chain
 
 _EINTR = 4
 _AT = "kernel/locking/mutex.c:580"
@@ -22,25 +23,32 @@ class mutex(Lock):
     __slots__ = ()
     C_SIZE: ClassVar[int] = 32
     WORD: ClassVar[str] = "mutex"
+    PROTECTS: ClassVar[bool] = True
     WAIT: ClassVar[int] = 3
 
 
 def lock(
-    k: Kernel, lock: mutex, how: str = "mutex_lock", *, state: int = TASK_UNINTERRUPTIBLE, subclass: int = 0
+    k: Kernel,
+    lock: mutex,
+    how: str = "mutex_lock",
+    *,
+    state: int = TASK_UNINTERRUPTIBLE,
+    subclass: int = 0,
+    nest: Lock | None = None,
 ) -> int:
     """Take the mutex, sleeping in ``state`` meanwhile; -EINTR if a signal came first."""
     mine = lock.of(k)
-    _prepare(k, lock, mine, how, subclass)
+    chain = _prepare(k, lock, mine, subclass, nest)
     if mine.owner is not None:
         if mine.owner.task is k.current:
             recursion(k, lock, mine.owner)
         if _wait(k, lock, mine, state):
             return -_EINTR
-    take(k, lock, mine, how, subclass)
+    take(k, lock, mine, how, chain)
     return 0
 
 
-def _prepare(k: Kernel, lock: mutex, mine: LockState, how: str, subclass: int) -> None:
+def _prepare(k: Kernel, lock: mutex, mine: LockState, subclass: int, nest: Lock | None) -> Chain | None:
     cpu = k.cpu
     task = cpu.task
     if cpu.preempt_count or cpu.irqs_off or task.rcu_depth or task.non_block:
@@ -48,7 +56,8 @@ def _prepare(k: Kernel, lock: mutex, mine: LockState, how: str, subclass: int) -
     if not mine.ready or mine.destroyed:
         _unusable(k, lock, mine)
     if k.config.lockdep and not task.lockdep_off:
-        k.lockdep.acquire(lock, mine, how, read=False, trylock=False, subclass=subclass)
+        return k.lockdep.acquire(lock, mine, read=False, trylock=False, subclass=subclass, nest=nest)
+    return None
 
 
 def _unusable(k: Kernel, lock: Lock, mine: LockState) -> None:
@@ -94,9 +103,9 @@ def _wait(k: Kernel, lock: mutex, mine: LockState, state: int) -> bool:
     return False
 
 
-def take(k: Kernel, lock: Lock, mine: LockState, how: str, subclass: int = 0) -> None:
+def take(k: Kernel, lock: Lock, mine: LockState, how: str, chain: Chain | None) -> None:
     """Note the new owner."""
-    mine.owner = Held(k, lock, read=False, how=how, subclass=subclass)
+    mine.owner = Held(k, lock, read=False, how=how, chain=chain)
     mine.owner.task.held.append(mine.owner)
 
 
@@ -105,11 +114,13 @@ def trylock(k: Kernel, lock: mutex) -> int:
     mine = lock.of(k)
     if not mine.ready or mine.destroyed:
         _unusable(k, lock, mine)
+    k.lockdep.tried(lock, mine, taken=mine.owner is None)
     if mine.owner is not None:
         return 0
+    chain = None
     if k.config.lockdep and not k.current.lockdep_off:
-        k.lockdep.acquire(lock, mine, "mutex_trylock", read=False, trylock=True, subclass=0)
-    take(k, lock, mine, "mutex_trylock")
+        chain = k.lockdep.acquire(lock, mine, read=False, trylock=True)
+    take(k, lock, mine, "mutex_trylock", chain)
     return 1
 
 
@@ -123,8 +134,8 @@ def unlock(k: Kernel, lock: mutex) -> None:
         k.lockdep.unlock_imbalance(lock, "lock-unlock-not-held" if held is None else "lock-unlock-wrong-task", held)
     if held is None:
         return
-    held.task.held.remove(held)
-    mine.owner = None
+    held.let_go(k)
+    mine.owner = mine.failed_try = None
     if mine.waiters:
         k.sched.wake(mine.waiters[0])
 

@@ -96,6 +96,8 @@ def local_bh_enable(k: Kernel) -> None:
         k.warn("bh-imbalance", at, "__local_bh_enable_ip", key=(cpu.id, cpu.section))
     if cpu.preempt_count & (SOFTIRQ_MASK & ~SOFTIRQ_OFFSET):
         cpu.preempt_count -= SOFTIRQ_DISABLE_OFFSET
+        if cpu.task.held:
+            k.lockdep.irqs_on(cpu.task)
         if cpu.softirq_pending:
             k.softirqs.leave()
     else:
@@ -117,7 +119,7 @@ def local_irq_enable(k: Kernel) -> None:
     """``local_irq_enable()``: whoever turned interrupts off above must not be surprised."""
     for held in reversed(k.cpu.task.held):
         if held.how.endswith(("_irqsave", "_irq")):
-            k.report(
+            report = k.report(
                 "irqs-enabled-inside-irqsave",
                 f"BUG: kmock: irqs-enabled-inside-irqsave in {k.symbol(k.capture())}",
                 lines=[f"{k.lockdep.line(held)} was taken by {held.how}() and is still held"],
@@ -125,6 +127,9 @@ def local_irq_enable(k: Kernel) -> None:
                 key=("irqs-on", k.cpu.id, k.cpu.section),
                 object=k.lockdep.info(held.lock),
             )
+            if report is not None:
+                # That an interrupt may now come for the lock follows from it.
+                k.reports.also(report, ("inconsistent", held.cls, False), ("inconsistent", held.cls, True))
             break
     irqs_on(k)
 
@@ -133,6 +138,8 @@ def irqs_on(k: Kernel) -> None:
     """Turn interrupts on; what was raised meanwhile comes in."""
     cpu = k.cpu
     cpu.irqs_off = False
+    if cpu.task.held:
+        k.lockdep.irqs_on(cpu.task)
     if cpu.preempt_count & HARDIRQ_MASK:
         k.irqs.enabled_at = k.capture()
     elif cpu.irq_waiting:

@@ -158,7 +158,7 @@ class Rcu:
         if held is None:
             self._unbalanced(flavour.name, flavour.name.replace("lock", "unlock"))
             return False
-        held.task.held.remove(held)
+        held.let_go(self.kernel)
         return True
 
     # -- updaters -----------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kmock.kernel.held import LockState
     from kmock.kernel.task import Task
     from kmock.machine import Kernel
+    from kmock.sanitizers.lock_chain import Chain
 
 _EINTR = 4
 
@@ -26,11 +27,20 @@ class rw_semaphore(Lock):
     __slots__ = ()
     C_SIZE: ClassVar[int] = 40
     WORD: ClassVar[str] = "rwsem"
+    PROTECTS: ClassVar[bool] = True
     WAIT: ClassVar[int] = 3
 
 
 def down(
-    k: Kernel, sem: rw_semaphore, how: str, at: str, *, read: bool, state: int = TASK_UNINTERRUPTIBLE, subclass: int = 0
+    k: Kernel,
+    sem: rw_semaphore,
+    how: str,
+    at: str,
+    *,
+    read: bool,
+    state: int = TASK_UNINTERRUPTIBLE,
+    subclass: int = 0,
+    nest: Lock | None = None,
 ) -> int:
     """Take the semaphore, sleeping in ``state`` meanwhile; -EINTR if a signal came first."""
     mine = sem.of(k)
@@ -39,11 +49,12 @@ def down(
         k.lockdep.uninitialised(sem)
     if k.cpu.preempt_count or k.cpu.irqs_off or task.rcu_depth or task.non_block:
         k.atomic_sleep.might_sleep(at, "lock-sleeping-in-atomic", k.lockdep.describe(sem))
+    chain = None
     if k.config.lockdep and not task.lockdep_off:
-        k.lockdep.acquire(sem, mine, how, read=read, trylock=False, subclass=subclass)
+        chain = k.lockdep.acquire(sem, mine, read=read, trylock=False, subclass=subclass, nest=nest)
     if not _free(mine, read=read) and _wait(k, sem, mine, state, read=read):
         return -_EINTR
-    _take(k, sem, mine, how, read=read, subclass=subclass)
+    _take(k, sem, mine, how, read=read, chain=chain)
     return 0
 
 
@@ -52,11 +63,14 @@ def trylock(k: Kernel, sem: rw_semaphore, how: str, *, read: bool) -> int:
     mine = sem.of(k)
     if not mine.ready:
         k.lockdep.uninitialised(sem)
-    if mine.owner is not None or (not read and mine.readers):
+    taken = mine.owner is None and (read or not mine.readers)
+    k.lockdep.tried(sem, mine, taken=taken)
+    if not taken:
         return 0
+    chain = None
     if k.config.lockdep and not k.current.lockdep_off:
-        k.lockdep.acquire(sem, mine, how, read=read, trylock=True, subclass=0)
-    _take(k, sem, mine, how, read=read, subclass=0)
+        chain = k.lockdep.acquire(sem, mine, read=read, trylock=True)
+    _take(k, sem, mine, how, read=read, chain=chain)
     return 1
 
 
@@ -66,11 +80,11 @@ def _free(mine: LockState, *, read: bool) -> bool:
     return not mine.waiters if read else not mine.readers and not mine.waiters
 
 
-def _take(k: Kernel, sem: rw_semaphore, mine: LockState, how: str, *, read: bool, subclass: int) -> None:
+def _take(k: Kernel, sem: rw_semaphore, mine: LockState, how: str, *, read: bool, chain: Chain | None) -> None:
     if not read:
-        mutex.take(k, sem, mine, how, subclass)
+        mutex.take(k, sem, mine, how, chain)
         return
-    held = Held(k, sem, read=True, how=how, subclass=subclass)
+    held = Held(k, sem, read=True, how=how, chain=chain)
     mine.readers.append(held)
     held.task.held.append(held)
 
@@ -127,7 +141,8 @@ def up(k: Kernel, sem: rw_semaphore, *, read: bool) -> None:
         return
     if held.read is not read:
         _wrong_kind(k, sem, held, "up_read" if read else "up_write")
-    held.task.held.remove(held)
+    held.let_go(k)
+    mine.failed_try = None
     if held.read:
         mine.readers.remove(held)
     else:
@@ -181,4 +196,5 @@ def downgrade(k: Kernel, sem: rw_semaphore) -> None:
         held.read = True
         held.how = "downgrade_write"
         mine.readers.append(held)
+        k.lockdep.rehold(task.held, task.held.index(held))
         _wake(k, mine)

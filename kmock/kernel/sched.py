@@ -13,6 +13,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from kmock.current import current
+from kmock.hw.cpu import HARDIRQ_MASK
 from kmock.kernel.hang import Wait, cycle_through, deadlock, hang_report
 from kmock.kernel.task import TASK_DEAD, TASK_INTERRUPTIBLE, TASK_NORMAL, TASK_RUNNING, TASK_UNINTERRUPTIBLE, Task
 from kmock.kernel.time import MAX_SCHEDULE_TIMEOUT, NSEC_PER_SEC, Timeouts, next_tick
@@ -78,8 +79,9 @@ class Scheduler:
 
     def schedule(self, wait: Wait | None = None) -> None:
         """``schedule()``: give way to others; until somebody wakes it, if the task's state says so."""
-        self.kernel.atomic_sleep.scheduling()
-        task = self.kernel.current
+        k = self.kernel
+        k.atomic_sleep.scheduling()
+        task = k.current
         if task.signal_ends(task.state):
             task.state = TASK_RUNNING
         if task.state == TASK_RUNNING:
@@ -88,6 +90,9 @@ class Scheduler:
             task.slept_at = capture(2)
             task.spun = 0
             self.park(wait or Wait("to be woken"))
+        if k.cpu.preempt_count & HARDIRQ_MASK and not k.irqs.handling:
+            # __schedule() returns with interrupts on, whoever called it.
+            k.cpu.irqs_off = False
 
     def schedule_timeout(self, timeout: int, wait: Wait | None = None) -> int:
         """``schedule_timeout()``: the jiffies that were left when the task was woken."""

@@ -80,6 +80,7 @@ def _wait(k: Kernel, sem: semaphore, mine: LockState, state: int, timeout: int) 
 def trylock(k: Kernel, sem: semaphore) -> int:
     """``down_trylock()``: 0 if it was taken, 1 if not, the reverse of other trylocks."""
     mine = _state(k, sem)
+    k.lockdep.tried(sem, mine, taken=mine.count > 0)
     if mine.count <= 0:
         return 1
     mine.count -= 1

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from kmock.kernel import preempt
 from kmock.kernel.hang import Wait
-from kmock.kernel.held import Lock, PerKernel
+from kmock.kernel.held import Lock, PerKernel, lockdep_map
 from kmock.kernel.mutex import mutex
 from kmock.kernel.spinlock import raw_spinlock_t, rwlock_t, spinlock_t
 
@@ -31,9 +31,11 @@ _WRAP = 0xFFFF_FFFF
 class SeqState:
     """A sequence counter in one kernel."""
 
-    __slots__ = ("began", "readers", "sequence", "writer")
+    __slots__ = ("began", "map", "readers", "sequence", "writer")
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self.map = lockdep_map(name)
+        """A reader in an interrupt spins for ever if that interrupted the writer: to lockdep it is a lock."""
         self.sequence = 0
         self.writer: Task | None = None
         self.began: Stack = ()
@@ -55,7 +57,7 @@ class seqcount_t(PerKernel[SeqState]):
 
     def fresh(self) -> SeqState:
         """A counter starts at 0."""
-        return SeqState()
+        return SeqState(self.name or "&s->seqcount")
 
     def reset(self, k: Kernel, lock: Lock | None) -> None:
         """``seqcount_init()`` and its kin."""
@@ -88,6 +90,8 @@ class seqlock_t:
 def read_begin(k: Kernel, s: seqcount_t) -> int:
     """``read_seqcount_begin()``: the count, once it is even."""
     state = s.of(k)
+    if not state.sequence & 1:  # else the wait speaks for itself
+        k.lockdep.might_take(state.map, read=2, irqs_off=True)
     while state.sequence & 1:
         state.readers.append(k.current)
         k.sched.park(Wait(f"for the writer of {s!r}", s.lock))
@@ -105,6 +109,7 @@ def retry(k: Kernel, s: seqcount_t, start: int) -> int:
 def write_begin(k: Kernel, s: seqcount_t) -> None:
     """``write_seqcount_begin()``: reported where nothing keeps other writers, or preemption, away."""
     _assert_protected(k, s)
+    k.lockdep.might_take(s.of(k).map)
     if isinstance(s.lock, mutex):
         preempt.preempt_disable(k)
     raw_write_begin(k, s)
@@ -171,6 +176,7 @@ def _two_writers(k: Kernel, s: seqcount_t, state: SeqState) -> None:
 def write_lock(k: Kernel, sl: seqlock_t, take: Callable[[Kernel, Lock, str], T], how: str) -> T:
     """``write_seqlock()`` and its variants; ``take`` is the spin lock's, what it returns comes back."""
     returned = take(k, sl.lock, how)
+    k.lockdep.might_take(sl.seqcount.of(k).map)
     raw_write_begin(k, sl.seqcount)
     return returned
 

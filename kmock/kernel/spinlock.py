@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kmock.kernel.held import LockState
     from kmock.kernel.task import Task
     from kmock.machine import Kernel
+    from kmock.sanitizers.lock_chain import Chain
 
 
 class spinlock_t(Lock):
@@ -36,6 +37,7 @@ class spinlock_t(Lock):
     __slots__ = ()
     C_SIZE: ClassVar[int] = 4
     WORD: ClassVar[str] = "spinlock"
+    PROTECTS: ClassVar[bool] = True
 
 
 class raw_spinlock_t(Lock):
@@ -44,6 +46,8 @@ class raw_spinlock_t(Lock):
     __slots__ = ()
     C_SIZE: ClassVar[int] = 4
     WORD: ClassVar[str] = "raw spinlock"
+    PROTECTS: ClassVar[bool] = True
+    RAW: ClassVar[bool] = True
 
 
 class rwlock_t(Lock):
@@ -52,27 +56,29 @@ class rwlock_t(Lock):
     __slots__ = ()
     C_SIZE: ClassVar[int] = 8
     WORD: ClassVar[str] = "rwlock"
+    PROTECTS: ClassVar[bool] = True
 
 
 # -- taking -----------------------------------------------------------------------------------------------
 
 
-def lock(k: Kernel, lock: Lock, how: str, *, read: bool = False, subclass: int = 0) -> None:
-    """Take a spinning lock; ``how`` names the call."""
+def lock(k: Kernel, lock: Lock, how: str, *, read: bool = False, subclass: int = 0, nest: Lock | None = None) -> None:
+    """Take a spinning lock; ``how`` names the call, ``nest`` a lock that is held by all who take several of the class."""
     begin_section(k)
     k.cpu.preempt_count += 1
     state = lock.of(k)
     if not state.ready:
         k.lockdep.uninitialised(lock)
+    chain = None
     if k.config.lockdep and not k.current.lockdep_off:
-        k.lockdep.acquire(lock, state, how, read=read, trylock=False, subclass=subclass)
+        chain = k.lockdep.acquire(lock, state, read=read, trylock=False, subclass=subclass, nest=nest)
     if not _free(state, read=read):
         try:
             _spin(k, lock, state, read=read)
         except Deadlock:
             k.cpu.preempt_count -= 1
             raise
-    _taken(k, lock, state, how, read=read, subclass=subclass)
+    _taken(k, lock, state, how, read=read, chain=chain)
 
 
 def lock_irq(k: Kernel, lock_: Lock, how: str, *, read: bool = False) -> None:
@@ -98,11 +104,11 @@ def lock_irqsave(k: Kernel, lock_: Lock, how: str, *, read: bool = False, subcla
     return flags
 
 
-def lock_bh(k: Kernel, lock_: Lock, how: str, *, read: bool = False) -> None:
+def lock_bh(k: Kernel, lock_: Lock, how: str, *, read: bool = False, subclass: int = 0) -> None:
     """The ``_bh`` variant: bottom halves off first."""
     begin_section(k)
     k.cpu.preempt_count += SOFTIRQ_DISABLE_OFFSET
-    lock(k, lock_, how, read=read)
+    lock(k, lock_, how, read=read, subclass=subclass)
 
 
 def trylock(k: Kernel, lock: Lock, how: str, *, read: bool = False) -> int:
@@ -111,18 +117,22 @@ def trylock(k: Kernel, lock: Lock, how: str, *, read: bool = False) -> int:
     if not state.ready:
         k.lockdep.uninitialised(lock)
     if not _free(state, read=read):
+        k.lockdep.tried(lock, state, taken=False)
         return 0
+    k.lockdep.tried(lock, state, taken=True)
     begin_section(k)
     k.cpu.preempt_count += 1
+    chain = None
     if k.config.lockdep and not k.current.lockdep_off:
-        k.lockdep.acquire(lock, state, how, read=read, trylock=True, subclass=0)
-    _taken(k, lock, state, how, read=read, subclass=0)
+        chain = k.lockdep.acquire(lock, state, read=read, trylock=True)
+    _taken(k, lock, state, how, read=read, chain=chain)
     return 1
 
 
 def trylock_bh(k: Kernel, lock: Lock, how: str) -> int:
     """``trylock()``, with bottom halves off if it worked."""
-    if not _free(lock.of(k), read=False):
+    if not _free(state := lock.of(k), read=False):
+        k.lockdep.tried(lock, state, taken=False)
         return 0
     begin_section(k)
     k.cpu.preempt_count += SOFTIRQ_DISABLE_OFFSET
@@ -132,7 +142,8 @@ def trylock_bh(k: Kernel, lock: Lock, how: str) -> int:
 def trylock_irqsave(k: Kernel, lock_: Lock, how: str) -> tuple[int, Flags]:
     """``trylock()``, with interrupts off if it worked: whether, and the flags that were."""
     flags = save_flags(k)
-    if not _free(lock_.of(k), read=False):
+    if not _free(state := lock_.of(k), read=False):
+        k.lockdep.tried(lock_, state, taken=False)
         return 0, flags
     before = k.cpu.irqs_off
     begin_section(k)
@@ -149,8 +160,8 @@ def _free(state: LockState, *, read: bool) -> bool:
     return state.owner is None and (read or not state.readers)
 
 
-def _taken(k: Kernel, lock: Lock, state: LockState, how: str, *, read: bool, subclass: int) -> None:
-    held = Held(k, lock, read=read, how=how, subclass=subclass)
+def _taken(k: Kernel, lock: Lock, state: LockState, how: str, *, read: bool, chain: Chain | None) -> None:
+    held = Held(k, lock, read=read, how=how, chain=chain)
     if read:
         state.readers.append(held)
     else:
@@ -172,7 +183,7 @@ def _spin(k: Kernel, lock: Lock, state: LockState, *, read: bool) -> None:
 
 def _self_deadlock(k: Kernel, lock: Lock, held: Held) -> None:
     """The task spins for what it holds itself: report it if lockdep hasn't, and stop here."""
-    cls = lock.of(k).cls.get(held.subclass)
+    cls = held.cls
     keys: list[object] = [("lock-recursive", lock), ("inconsistent", cls, False), ("inconsistent", cls, True)]
     told = next((found for key in keys if (found := k.reports.find(key)) is not None), None)
     if told is None:
@@ -187,6 +198,8 @@ def _self_deadlock(k: Kernel, lock: Lock, held: Held) -> None:
 def unlock(k: Kernel, lock: Lock, how: str) -> Held | None:
     """Release a spinning lock; the record of how it was taken, None if it wasn't."""
     held = _drop(k, lock)
+    if held is not None and k.config.lint:
+        k.lockdep.held_too_long(held)
     if held is not None and (wrong := _mismatch(held, how)):
         mismatch(k, held, how, wrong)
     if k.cpu.preempt_count & PREEMPT_MASK:
@@ -230,7 +243,7 @@ def unlock_irqrestore(k: Kernel, lock: Lock, flags: int, how: str) -> None:
 def unlock_bh(k: Kernel, lock: Lock, how: str) -> None:
     """The ``_bh`` variant."""
     held = unlock(k, lock, how)
-    if held is None or held.how.endswith("_bh") or k.cpu.preempt_count & SOFTIRQ_MASK & ~SOFTIRQ_OFFSET:
+    if held is None or "_bh" in held.how or k.cpu.preempt_count & SOFTIRQ_MASK & ~SOFTIRQ_OFFSET:
         local_bh_enable(k)
 
 
@@ -253,11 +266,12 @@ def _drop(k: Kernel, lock: Lock) -> Held | None:
         if holder is None:
             return None
         held = holder
-    held.task.held.remove(held)
+    held.let_go(k)
     if held.read:
         state.readers.remove(held)
     else:
         state.owner = None
+    state.failed_try = None
     if state.waiters:
         for waiter in state.waiters:
             k.sched.unpark(waiter)
@@ -268,7 +282,7 @@ def _drop(k: Kernel, lock: Lock) -> Held | None:
 @functools.cache
 def release_of(how: str) -> str:
     """Return the call that undoes ``how``: ``spin_unlock_irqrestore`` for ``spin_lock_irqsave``."""
-    plain = how.replace("try", "").replace("_nested", "")
+    plain = how.replace("try", "").replace("_nested", "").replace("_nest_lock", "")
     return plain.replace("lock", "unlock", 1).replace("irqsave", "irqrestore")
 
 

@@ -60,7 +60,8 @@ def state_of(k: Kernel, ssp: srcu_struct) -> SrcuState:
 def read_lock(k: Kernel, ssp: srcu_struct) -> int:
     """``srcu_read_lock()``: the index that the unlock wants."""
     state = state_of(k, ssp)
-    held = Held(k, ssp, read=True, how="srcu_read_lock", subclass=state.idx)
+    held = Held(k, ssp, read=True, how="srcu_read_lock")
+    held.flags = state.idx
     state.readers.append(held)
     held.task.held.append(held)
     return state.idx
@@ -70,11 +71,11 @@ def read_unlock(k: Kernel, ssp: srcu_struct, idx: int) -> None:
     """``srcu_read_unlock()``: end the section that ``idx`` came from."""
     state = state_of(k, ssp)
     mine = [held for held in state.readers if held.task is k.current]
-    held = next((held for held in reversed(mine) if held.subclass == idx), None)
+    held = next((held for held in reversed(mine) if held.flags == idx), None)
     if held is None:
         _unbalanced(k, ssp, mine, idx)
         return
-    held.task.held.remove(held)
+    held.let_go(k)
     state.readers.remove(held)
     for waiting, _ in state.graces:
         if held in waiting:
@@ -95,7 +96,7 @@ def dereference(k: Kernel, p: Any, ssp: srcu_struct) -> Any:
 
 
 def _unbalanced(k: Kernel, ssp: srcu_struct, mine: list[Held], idx: int) -> None:
-    why = f"the section was entered with index {mine[-1].subclass}" if mine else "the task is in no such section"
+    why = f"the section was entered with index {mine[-1].flags}" if mine else "the task is in no such section"
     k.warn(
         "rcu-unbalanced",
         "include/linux/srcu.h:189",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from kmock.current import current
 from kmock.hw.cpu import HARDIRQ_MASK, NMI_MASK, SOFTIRQ_MASK
+from kmock.kernel import callbacks
 from kmock.kernel.balance import call_atomic
 from kmock.kernel.hang import deadlock, hang_report
 from kmock.kernel.held import PerKernel
@@ -131,7 +132,8 @@ class Tasklets:
 
         state.scheduled, state.running = False, True
         try:
-            call_atomic(k, state.callback, state.data if state.gets_data else tasklet, complaint)
+            with callbacks.Running(k, "tasklet_action_common", callbacks.tasklet_map(k, state.callback)):
+                call_atomic(k, state.callback, state.data if state.gets_data else tasklet, complaint)
         finally:
             state.running = False
 
@@ -161,6 +163,7 @@ class Tasklets:
             return
         if state.running or (state.scheduled and state.count):
             raise deadlock(k, hang_report(k, [k.current], "hang"))
+        k.lockdep.enter(callbacks.tasklet_map(k, state.callback))
         while state.scheduled:
             k.sched.give_way()
 

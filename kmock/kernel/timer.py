@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from kmock.current import current
 from kmock.hw.cpu import HARDIRQ_MASK, PREEMPT_MASK
+from kmock.kernel import callbacks
 from kmock.kernel.balance import call_atomic
 from kmock.kernel.hang import deadlock, hang_report
 from kmock.kernel.held import PerKernel
@@ -213,6 +214,7 @@ class Timers:
         pending = self._detach(timer, state)
         if state.running:
             raise deadlock(k, hang_report(k, [k.current], "deadlock"))
+        k.lockdep.enter(callbacks.timer_map(k, state.function))
         state.cancelled = True
         return pending
 
@@ -260,7 +262,8 @@ class Timers:
 
         state.running, state.deleted_running = True, False
         try:
-            call_atomic(k, function, state.data if state.gets_data else timer, complaint)
+            with callbacks.Running(k, "call_timer_fn", callbacks.timer_map(k, function)):
+                call_atomic(k, function, state.data if state.gets_data else timer, complaint)
         finally:
             state.running = False
 

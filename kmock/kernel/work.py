@@ -6,7 +6,8 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from kmock.current import current
-from kmock.kernel.held import PerKernel
+from kmock.kernel.callbacks import CANCEL
+from kmock.kernel.held import PerKernel, lockdep_map
 from kmock.kernel.timer import timer_list
 from kmock.lang.struct import as_ptr
 from kmock.sanitizers import debug_objects
@@ -162,9 +163,10 @@ class Pwq:
 class WqState:
     """A workqueue in one kernel."""
 
-    __slots__ = ("created_at", "delayed", "destroyed", "in_flight", "pwqs")
+    __slots__ = ("created_at", "delayed", "destroyed", "in_flight", "map", "pwqs")
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self.map = lockdep_map(f"(wq_completion){name}", kind=CANCEL)
         self.pwqs: dict[int, Pwq] = {}
         self.in_flight: dict[work_struct, None] = {}
         """Items that are pending or run."""
@@ -187,7 +189,7 @@ class workqueue_struct(PerKernel[WqState]):
 
     def fresh(self) -> WqState:
         """Nothing queued."""
-        return WqState()
+        return WqState(self.name)
 
     def __repr__(self) -> str:
         return f"<workqueue {self.name}>"

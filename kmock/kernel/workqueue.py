@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kmock.errors import KernelOops
 from kmock.kernel.balance import check_work
+from kmock.kernel.callbacks import Running, work_map
 from kmock.kernel.hang import Wait
 from kmock.kernel.task import PF_KTHREAD, PF_MEMALLOC, TASK_UNINTERRUPTIBLE, Task
 from kmock.kernel.work import (
@@ -168,15 +169,19 @@ class Workqueues:
             k.warn("timer-uninit", "kernel/workqueue.c:3073", "__flush_work", key=work)
             return False
         self._may_wait(3017)
+        name = debug_objects.name(state.func)
+        if state.worker is None or state.worker.task is not k.current:
+            k.lockdep.enter(work_map(k, state.func))
         if state.done == state.queued:
             return False
-        name = debug_objects.name(state.func)
         if state.worker is not None and state.worker.task is k.current:
             self._flushes_itself(f"(work_completion)(&{name})", work)
             return False
         pwq = state.pwq or (state.worker.pwq if state.worker is not None else None)
         if pwq is not None and not cancelling:
             self._check_dependency(pwq.wq, name)
+            if pwq.wq.max_active == 1 or pwq.wq.flags & WQ_MEM_RECLAIM:
+                k.lockdep.enter(pwq.wq.of(k).map)
         until = state.queued
         self._wait(lambda: state.done >= until, f"for work {name}()")
         return True
@@ -193,6 +198,7 @@ class Workqueues:
         if worker is not None and worker.pwq is not None and worker.pwq.wq is wq:
             self._flushes_itself(f"(wq_completion){wq.name}", wq)
             return
+        k.lockdep.enter(mine.map)
         self._check_dependency(wq, "0x0")
         for work in list(mine.in_flight):
             state = work.of(k)
@@ -201,6 +207,7 @@ class Workqueues:
 
     def drain(self, wq: workqueue_struct) -> None:
         """``drain_workqueue()``: flush until nothing is queued any more; items that queue others may go on."""
+        self.kernel.lockdep.enter(wq.of(self.kernel).map)
         tries = 0
         while wq.of(self.kernel).in_flight and tries < _DRAIN_TRIES:
             self.flush_workqueue(wq)
@@ -335,7 +342,8 @@ class Workqueues:
         now = state.queued
         func = state.func
         try:
-            func(state.data if state.gets_data else work)
+            with Running(self.kernel, "process_one_work", pwq.wq.of(self.kernel).map, work_map(self.kernel, func)):
+                func(state.data if state.gets_data else work)
             check_work(self.kernel, func)
         except KernelOops:
             # The kernel would have killed the worker; the report is made.

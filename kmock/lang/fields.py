@@ -250,13 +250,60 @@ class EmbeddedField(Field):
         current.get().mem.embedded.put(view._ptr + self.at(view), value)
 
 
+class guarded_by:
+    """Says in an annotation which lock of the struct a member is touched under: ``Annotated[u32, guarded_by("lock")]``."""
+
+    __slots__ = ("lock",)
+
+    def __init__(self, lock: str) -> None:
+        self.lock = lock
+
+
+class GuardedField(Field):
+    """A member beside a lock: each access is looked at, whether it is made under the lock."""
+
+    def __init__(self, field: Field, locks: tuple[str, ...], *, declared: bool) -> None:
+        vars(self).update(vars(field))
+        self.field = field
+        self.locks = locks
+        """The locks that may guard it, by the names of their members."""
+        self.declared = declared
+        """Whether the struct's definition says so; else it is learnt from how the member is used."""
+
+    def placed(self, offset: int, bit_field: tuple[int, int] | None) -> Self:
+        """Return it at its place."""
+        return type(self)(self.field.placed(offset, bit_field), self.locks, declared=self.declared)
+
+    def ctype(self, bits: int) -> Any:
+        """Return what takes its place."""
+        return self.field.ctype(bits)
+
+    def load(self, view: Struct) -> Any:
+        """Load it."""
+        current.get().guarded_fields.touched(view, self, write=False)
+        return self.field.load(view)
+
+    def __set__(self, view: Struct, value: Any) -> None:
+        current.get().guarded_fields.touched(view, self, write=True)
+        self.field.__set__(view, value)
+
+
+def beside_locks(fields: Mapping[str, Field]) -> dict[str, Field]:
+    """Return the numbers and pointers of a struct with locks in it as members that may be guarded by these."""
+    locks = tuple(name for name, field in fields.items() if getattr(field.type, "PROTECTS", False))
+    plain = {name: field for name, field in fields.items() if isinstance(field, ScalarField | PtrField)}
+    return {name: GuardedField(field, locks, declared=False) for name, field in plain.items()} if locks else {}
+
+
 def field_for(name: str, kind: Any) -> Field:
     """Return the member that an annotation of that type makes."""
     from kmock.lang.struct import Struct  # noqa: PLC0415 -- structs are made of fields
 
     if get_origin(kind) is not None:
-        base, width = get_args(kind)
-        return BitField(name, base, width)
+        base, about = get_args(kind)
+        if isinstance(about, guarded_by):
+            return GuardedField(field_for(name, base), (about.lock,), declared=True)
+        return BitField(name, base, about)
     if isinstance(kind, ArrayType):
         return ArrayField(name, field_for(name, kind.element), kind.count)
     if not isinstance(kind, type):

@@ -8,6 +8,7 @@ the function that made it returns.
 A member may be an integer type (``u8`` to ``be64``), ``Ptr``, another Struct, an array of these
 (``u8[16]``, ``Desc[4]``; ``u8[0]`` is a flexible array), a bit field (``Annotated[u32, 3]``), or a class
 of kernel objects such as ``spinlock_t``, whose instance belongs to the address and goes with the memory.
+``Annotated[u32, guarded_by("lock")]`` is one that is only touched while the struct's ``lock`` is held.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from kmock.current import current
 from kmock.lang.arrays import ArrayType
-from kmock.lang.fields import Field, Layout, field_for, lay_out
+from kmock.lang.fields import Field, Layout, beside_locks, field_for, lay_out
 from kmock.lang.ptr import Ptr, make_ptr
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ class Struct(metaclass=StructType):
         for name in cls._fields:
             cls._fields[name] = field = cls._fields[name].placed(layout.offsets[name], layout.bit_fields.get(name))
             field.trailing = name == next(reversed(cls._fields))
+            setattr(cls, name, field)
+        for name, field in beside_locks(cls._fields).items():
             setattr(cls, name, field)
 
     @classmethod

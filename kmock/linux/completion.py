@@ -23,7 +23,7 @@ def DECLARE_COMPLETION(name: str) -> completion:
 
 def DECLARE_COMPLETION_ONSTACK(name: str) -> completion:
     """Define an initialised completion that is a local variable."""
-    return completion(name, definition_site())
+    return completion(name, definition_site(), on_stack=True)
 
 
 @api(since="2.4.7")

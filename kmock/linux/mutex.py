@@ -12,6 +12,7 @@ from kmock.linux._header import header_getattr
 from kmock.sanitizers.lockdep import definition_site
 
 if TYPE_CHECKING:
+    from kmock.kernel.held import Lock
     from kmock.machine import Kernel
 
 
@@ -38,6 +39,12 @@ def mutex_lock_nested(k: Kernel, lock: mutex, subclass: int) -> None:
     _mutex.lock(k, lock, "mutex_lock_nested", subclass=subclass)
 
 
+@api(since="3.7", sleeps=Sleeps.ALWAYS, undo="mutex_unlock")
+def mutex_lock_nest_lock(k: Kernel, lock: mutex, nest_lock: Lock) -> None:
+    """Take ``lock`` beside others of its class: whoever does so holds ``nest_lock``, so their order does not matter."""
+    _mutex.lock(k, lock, "mutex_lock_nest_lock", nest=nest_lock)
+
+
 @api(since="2.6.16", sleeps=Sleeps.ALWAYS, undo="mutex_unlock", fails=True)
 def mutex_lock_interruptible(k: Kernel, lock: mutex) -> int:
     """``mutex_lock()`` that gives up with -EINTR when a signal comes."""
@@ -48,6 +55,19 @@ def mutex_lock_interruptible(k: Kernel, lock: mutex) -> int:
 def mutex_lock_killable(k: Kernel, lock: mutex) -> int:
     """``mutex_lock()`` that gives up with -EINTR when a deadly signal comes."""
     return _mutex.lock(k, lock, "mutex_lock_killable", state=TASK_KILLABLE)
+
+
+@api(since="2.6.18", sleeps=Sleeps.ALWAYS, undo="mutex_unlock", fails=True)
+def mutex_lock_interruptible_nested(k: Kernel, lock: mutex, subclass: int) -> int:
+    """``mutex_lock_nested()`` that gives up with -EINTR when a signal comes."""
+    how = "mutex_lock_interruptible_nested"
+    return _mutex.lock(k, lock, how, state=TASK_INTERRUPTIBLE, subclass=subclass)
+
+
+@api(since="2.6.25", sleeps=Sleeps.ALWAYS, undo="mutex_unlock", fails=True)
+def mutex_lock_killable_nested(k: Kernel, lock: mutex, subclass: int) -> int:
+    """``mutex_lock_nested()`` that gives up with -EINTR when a deadly signal comes."""
+    return _mutex.lock(k, lock, "mutex_lock_killable_nested", state=TASK_KILLABLE, subclass=subclass)
 
 
 @api(since="2.6.16", illegal=Where.INTERRUPT, undo="mutex_unlock")
@@ -83,7 +103,10 @@ __all__ = [
     "mutex_is_locked",
     "mutex_lock",
     "mutex_lock_interruptible",
+    "mutex_lock_interruptible_nested",
     "mutex_lock_killable",
+    "mutex_lock_killable_nested",
+    "mutex_lock_nest_lock",
     "mutex_lock_nested",
     "mutex_trylock",
     "mutex_unlock",

@@ -12,6 +12,7 @@ from kmock.linux._header import header_getattr
 from kmock.sanitizers.lockdep import definition_site
 
 if TYPE_CHECKING:
+    from kmock.kernel.held import Lock
     from kmock.machine import Kernel
 
 _AT = "kernel/locking/rwsem.c:"
@@ -40,6 +41,13 @@ def down_read_nested(k: Kernel, sem: rw_semaphore, subclass: int) -> None:
     _rwsem.down(k, sem, "down_read_nested", _AT + "1644", read=True, subclass=subclass)
 
 
+@api(since="5.11", sleeps=Sleeps.ALWAYS, undo="up_read", fails=True)
+def down_read_killable_nested(k: Kernel, sem: rw_semaphore, subclass: int) -> int:
+    """``down_read_killable()`` inside another rwsem of the class."""
+    how = "down_read_killable_nested"
+    return _rwsem.down(k, sem, how, _AT + "1652", read=True, state=TASK_KILLABLE, subclass=subclass)
+
+
 @api(since="5.9", sleeps=Sleeps.ALWAYS, undo="up_read", fails=True)
 def down_read_interruptible(k: Kernel, sem: rw_semaphore) -> int:
     """``down_read()`` that gives up with -EINTR when a signal comes."""
@@ -64,10 +72,23 @@ def down_write(k: Kernel, sem: rw_semaphore) -> None:
     _rwsem.down(k, sem, "down_write", _AT + "1572", read=False)
 
 
+@api(since="3.7", sleeps=Sleeps.ALWAYS, undo="up_write")
+def down_write_nest_lock(k: Kernel, sem: rw_semaphore, nest_lock: Lock) -> None:
+    """``down_write()`` beside others of the class: whoever does so holds ``nest_lock``."""
+    _rwsem.down(k, sem, "down_write_nest_lock", _AT + "1666", read=False, nest=nest_lock)
+
+
 @api(since="2.6.18", sleeps=Sleeps.ALWAYS, undo="up_write")
 def down_write_nested(k: Kernel, sem: rw_semaphore, subclass: int) -> None:
     """``down_write()`` inside another rwsem of the class."""
     _rwsem.down(k, sem, "down_write_nested", _AT + "1688", read=False, subclass=subclass)
+
+
+@api(since="4.7", sleeps=Sleeps.ALWAYS, undo="up_write", fails=True)
+def down_write_killable_nested(k: Kernel, sem: rw_semaphore, subclass: int) -> int:
+    """``down_write_killable()`` inside another rwsem of the class."""
+    how = "down_write_killable_nested"
+    return _rwsem.down(k, sem, how, _AT + "1696", read=False, state=TASK_KILLABLE, subclass=subclass)
 
 
 @api(since="4.7", sleeps=Sleeps.ALWAYS, undo="up_write", fails=True)
@@ -113,10 +134,13 @@ __all__ = [
     "down_read",
     "down_read_interruptible",
     "down_read_killable",
+    "down_read_killable_nested",
     "down_read_nested",
     "down_read_trylock",
     "down_write",
     "down_write_killable",
+    "down_write_killable_nested",
+    "down_write_nest_lock",
     "down_write_nested",
     "down_write_trylock",
     "downgrade_write",

@@ -113,6 +113,24 @@ def spin_lock_nested(k: Kernel, lock: Lock, subclass: int) -> None:
     spinlock.lock(k, lock, "spin_lock_nested", subclass=subclass)
 
 
+@api(since="3.7", undo="spin_unlock")
+def spin_lock_nest_lock(k: Kernel, lock: Lock, nest_lock: Lock) -> None:
+    """Take ``lock`` beside others of its class: whoever does so holds ``nest_lock``, so their order does not matter."""
+    spinlock.lock(k, lock, "spin_lock_nest_lock", nest=nest_lock)
+
+
+@api(since="4.0", undo="spin_unlock_bh")
+def spin_lock_bh_nested(k: Kernel, lock: Lock, subclass: int) -> None:
+    """``spin_lock_bh()`` inside another lock of the class."""
+    spinlock.lock_bh(k, lock, "spin_lock_bh_nested", subclass=subclass)
+
+
+@api(since="2.6.33", undo="raw_spin_unlock")
+def raw_spin_lock_nested(k: Kernel, lock: raw_spinlock_t, subclass: int) -> None:
+    """``raw_spin_lock()`` inside another lock of the class."""
+    spinlock.lock(k, lock, "raw_spin_lock_nested", subclass=subclass)
+
+
 @api(since="1.3.70", undo="spin_unlock_irq")
 def spin_lock_irq(k: Kernel, lock: Lock) -> None:
     """Turn interrupts off and take ``lock``."""
@@ -306,6 +324,7 @@ __all__ = [
     "raw_spin_lock_init",
     "raw_spin_lock_irq",
     "raw_spin_lock_irqsave",
+    "raw_spin_lock_nested",
     "raw_spin_trylock",
     "raw_spin_unlock",
     "raw_spin_unlock_bh",
@@ -328,10 +347,12 @@ __all__ = [
     "spin_is_locked",
     "spin_lock",
     "spin_lock_bh",
+    "spin_lock_bh_nested",
     "spin_lock_init",
     "spin_lock_irq",
     "spin_lock_irqsave",
     "spin_lock_irqsave_nested",
+    "spin_lock_nest_lock",
     "spin_lock_nested",
     "spin_trylock",
     "spin_trylock_bh",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kmock.lang.fields import guarded_by
 from kmock.lang.integers import (
     be16,
     be32,
@@ -88,6 +89,7 @@ __all__ = [
     "dma_addr_t",
     "fmode_t",
     "gfp_t",
+    "guarded_by",
     "int8_t",
     "int16_t",
     "int32_t",

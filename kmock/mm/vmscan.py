@@ -118,7 +118,8 @@ class Vmscan:
         outer = self._running.get(task)
         self._running[task] = one
         try:
-            return self._do_shrink(one, sc, priority)
+            with self.kernel.page_alloc.fs_reclaim.reclaiming():
+                return self._do_shrink(one, sc, priority)
         finally:
             if outer is None:
                 del self._running[task]

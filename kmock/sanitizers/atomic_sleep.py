@@ -177,8 +177,9 @@ class AtomicSleep:
         k = self.kernel
         cpu = k.cpu
         stacks: dict[str, Stack] = {"access": k.capture()}
-        if cpu.task.held:
-            stacks["taken"] = cpu.task.held[-1].stack
+        locks = [held for held in cpu.task.held if not held.is_map]
+        if locks:
+            stacks["taken"] = locks[-1].stack
         elif cpu.preempt_count & 0xFFFF or cpu.irqs_off:
             stacks["disabled"] = cpu.task.disabled_at
         key = ("atomic", cpu.id, cpu.section)

@@ -1,430 +1,361 @@
-"""Misuse of locks (``kernel/locking/lockdep.c``, ``spinlock_debug.c``, ``mutex-debug.c``).
+"""Lock checking in the manner of lockdep (``kernel/locking/lockdep.c``).
 
-A lock's class is its name and the place that defined or initialised it. The class remembers in which
-contexts its locks were taken, which is enough to find a lock that is taken in an interrupt and elsewhere
-with interrupts on; taking one twice, releasing what is not held and taking a sleeping lock where one may
-not sleep are seen on the task's list of held locks.
+A lock's class is its name and the place that defined or initialised it. Of each class it is remembered in which
+contexts its locks were taken, and which others were taken inside them. So two orders or two contexts that could
+deadlock together are found although each was seen by itself, in whatever order and on one processor.
+
+The locks that a task holds make a chain. A chain that was looked at once is known, and taking its last lock again
+costs one look-up; only one that is new is held against the graph (:mod:`kmock.sanitizers.lock_graph`).
 """
 
 from __future__ import annotations
 
-import re
-import sys
 from typing import TYPE_CHECKING, Any
 
-from kmock.hw.cpu import HARDIRQ_MASK, NMI_MASK, SOFTIRQ_MASK, SOFTIRQ_OFFSET
-from kmock.report import ObjectInfo
-from kmock.stack import HERE, Frame, line_of, user_frames
+from kmock.hw.cpu import HARDIRQ_MASK, NMI_MASK, SOFTIRQ_OFFSET
+from kmock.sanitizers import lock_graph, lock_order, lock_usage
+from kmock.sanitizers.lock_chain import Chain
+from kmock.sanitizers.lock_class import NO_VALIDATE, LockClass, Site, definition_site, lock_class_key
+from kmock.sanitizers.lock_graph import EXCLUSIVE, RECURSIVE, SHARED
+from kmock.sanitizers.lock_misuse import LockMisuse
+from kmock.sanitizers.lock_usage import ALL_IN, ON_HARDIRQ, ON_SOFTIRQ, READ, USED, USED_READ, WRITE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from types import CodeType
+    from collections.abc import Sequence
 
     from kmock.kernel.held import Held, Lock, LockState
     from kmock.kernel.task import Task
     from kmock.machine import Kernel
-    from kmock.report import Report
-    from kmock.sanitizers.object import Allocation
-    from kmock.stack import Stack
+    from kmock.sanitizers.lock_graph import Step
 
-Site = tuple["CodeType", int]
-"""A place in the driver's code: code object and instruction offset."""
+__all__ = ["Lockdep", "Site", "definition_site"]
 
-# Usage bits of a class, as lockdep names them; those for readers are four bits up.
-IN_HARDIRQ = 1
-ON_HARDIRQ = 2
-IN_SOFTIRQ = 4
-ON_SOFTIRQ = 8
-_READ = 4
-_NAMES = {IN_HARDIRQ: "IN-HARDIRQ", ON_HARDIRQ: "HARDIRQ-ON", IN_SOFTIRQ: "IN-SOFTIRQ", ON_SOFTIRQ: "SOFTIRQ-ON"}
-_OPPOSITE = {IN_HARDIRQ: ON_HARDIRQ, ON_HARDIRQ: IN_HARDIRQ, IN_SOFTIRQ: ON_SOFTIRQ, ON_SOFTIRQ: IN_SOFTIRQ}
-_BASE = 0x2000
-_ARGUMENT = re.compile(r"\w+\(\s*&?([\w.\[\]]+)")
+_PLAIN = ON_HARDIRQ | ON_SOFTIRQ | USED
+_SOFTIRQ_CONTEXT = 1
+_HARDIRQ_CONTEXT = 2
+_INTERRUPT = 0xFFFF00
 
 
-def definition_site(skip: int = 2) -> Site:
-    """Return the driver's place that is calling, ``skip`` frames up or further: where a lock is defined."""
-    frame = sys._getframe(skip)
-    while frame.f_code.co_filename.startswith(HERE) and frame.f_back is not None:
-        frame = frame.f_back
-    return frame.f_code, frame.f_lasti
-
-
-def name_at(site: Site) -> str:
-    """Return what C would call a lock that is initialised there: the text of the macro's argument."""
-    code, at = site
-    found = _ARGUMENT.search(Frame(code.co_filename, line_of(code, at), code.co_name).source)
-    if found is None:
-        return "lock"
-    return "&" + found[1].replace(".", "->") if "." in found[1] else found[1]
-
-
-class LockClass:
-    """All locks of one name and place, and the contexts in which they were taken."""
-
-    __slots__ = ("marks", "name", "usage")
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.usage = 0
-        self.marks: dict[int, Stack] = {}
-        """Where each usage bit was first seen."""
-
-    @property
-    def letters(self) -> str:
-        """``+.+.``: how writers and readers use it against hard and soft interrupts."""
-        order = [(IN_HARDIRQ, ON_HARDIRQ, 0), (IN_HARDIRQ, ON_HARDIRQ, _READ)]
-        order += [(IN_SOFTIRQ, ON_SOFTIRQ, 0), (IN_SOFTIRQ, ON_SOFTIRQ, _READ)]
-        return "".join(
-            ".+-?"[bool(self.usage & on << shift) + 2 * bool(self.usage & inside << shift)]
-            for inside, on, shift in order
-        )
-
-
-class Lockdep:
+class Lockdep(LockMisuse):
     """What is known of the locks of one kernel."""
 
-    __slots__ = ("_addresses", "_classes", "_in_shrinker", "kernel")
+    __slots__ = ("_versions", "callbacks", "classes", "roots")
 
     def __init__(self, kernel: Kernel) -> None:
-        self.kernel = kernel
-        self._in_shrinker = kernel.page_alloc.in_shrinker
-        self._classes: dict[tuple[str, Site | None, int], LockClass] = {}
-        self._addresses: dict[Any, int] = {}
+        super().__init__(kernel)
+        self.classes: dict[tuple[str, object, int], LockClass] = {}
+        """By name, key and subclass. A class without a key of its own has the place that made it."""
+        self._versions: dict[tuple[str, object], int] = {}
+        self.callbacks: dict[object, Any] = {}
+        """The maps of functions that run later (:mod:`kmock.kernel.callbacks`)."""
+        self.roots = tuple(Chain(None, 0, context) for context in range(4))
+        """Where chains begin: in process context, in a softirq, in a hard interrupt, in one that interrupted the other."""
 
-    def initialise(self, lock: Lock, name: str = "") -> None:
-        """``spin_lock_init()``, ``mutex_init()``...: the calling place makes the lock's class."""
-        k = self.kernel
-        state = lock.of(k)
-        holder = state.owner or (state.readers[0] if state.readers else None)
-        if holder is not None:
-            k.report(
-                "lock-reinit-live",
-                f"BUG: kmock: lock-reinit-live in {k.symbol(k.capture())}",
-                lines=[
-                    f"{lock.WORD} {self.name(lock)} is initialised while {holder.task!r} holds it",
-                    self.line(holder),
-                ],
-                stacks={"access": k.capture(), "taken": holder.stack},
-                key=("held", lock),
-                object=self.info(lock),
-            )
-            holder.task.held.remove(holder)
-        state.reset(name, definition_site())
+    # -- classes ----------------------------------------------------------------------------------
 
-    # -- taking and releasing ---------------------------------------------------------------------
-
-    def acquire(self, lock: Lock, state: LockState, how: str, *, read: bool, trylock: bool, subclass: int) -> None:
-        """Look at a lock that is about to be taken."""
+    def class_of(self, lock: Lock, subclass: int = 0) -> LockClass:
+        """``register_lock_class()``: the class of a lock, made when the first of its locks is used."""
+        state = lock.of(self.kernel)
         cls = state.cls.get(subclass)
         if cls is None:
-            cls = self._class(lock, state, subclass)
-        cpu = self.kernel.cpu
-        if lock.WAIT == 3 and cpu.preempt_count & 0xFFFF00:
-            return  # that it is taken at all is the mistake
-        usage = _usage(cpu.preempt_count, cpu.irqs_off, trylock=trylock) << (_READ if read else 0)
-        if usage & ~cls.usage and self._mark(lock, cls, usage & ~cls.usage):
-            return
-        if trylock or not (cpu.task.held or self._in_shrinker):
-            return
-        if lock.WAIT == 3 and self.kernel.page_alloc.fs_reclaim.takes(lock, cls):
-            return
-        self._check_recursion(lock, cls, how, read=read)
-
-    def _class(self, lock: Lock, state: LockState, subclass: int) -> LockClass:
-        if not state.name:
-            state.name = name_at(state.site) if state.site is not None else lock.WORD
-        key = (state.name, state.site, subclass)
-        cls = self._classes.get(key)
-        if cls is None:
-            cls = self._classes[key] = LockClass(state.name + (f"/{subclass}" if subclass else ""))
-        state.cls[subclass] = cls
+            cls = state.cls[subclass] = self._class(lock, state, subclass)
         return cls
 
-    def _check_recursion(self, lock: Lock, cls: LockClass, how: str, *, read: bool) -> None:
-        preempt_count = self.kernel.cpu.preempt_count
-        for held in self.kernel.cpu.task.held:
-            if held.lock is lock:
-                # read_lock() in an interrupt may nest; down_read() and read_lock() in process context may not.
-                if not (read and held.read and lock.WAIT == 2 and preempt_count & 0xFFFF00):
-                    self._recursive("lock-recursive", lock, cls, held)
-                return
-            if held.lock.of(self.kernel).cls.get(held.subclass) is cls and not (read and held.read):
-                self._recursive("lock-nested-unannotated", lock, cls, held)
-                return
+    def _class(self, lock: Lock, state: LockState, subclass: int) -> LockClass:
+        name = self.name(lock)
+        if lock.name and state.site is lock.site and state.key is None and not lock.ON_STACK:
+            self._check_static(lock)
+        identity: object = state.key or state.site or state
+        key = (name, identity, subclass)
+        cls = self.classes.get(key)
+        if cls is None:
+            version = self._version(name, identity)
+            cls = self.classes[key] = LockClass(name, identity, subclass, version=version, wait=self.wait_type(lock))
+            cls.checked = state.key is not NO_VALIDATE
+            cls.unseen = getattr(lock, "unseen", False)
+        return cls
 
-    def _recursive(self, kind: str, lock: Lock, cls: LockClass, held: Held) -> None:
-        task = self.kernel.current
-        self.kernel.report(
-            kind,
-            "WARNING: possible recursive locking detected",
-            lines=[
-                "--------------------------------------------",
-                f"{task!r} is trying to acquire lock:",
-                f"{self.address(lock):016x} {self.describe(lock, cls)}, at: {self._here()}",
-                "but task is already holding lock:",
-                self.line(held),
-                " Possible unsafe locking scenario:",
-                "       CPU0",
-                "       ----",
-                f"  lock({self._name(held)});",
-                f"  lock({cls.name});",
-                " *** DEADLOCK ***",
-                *self.held_lines(task),
-            ],
-            stacks={"access": self.kernel.capture(), "taken": held.stack},
-            key=(kind, lock),
-            object=self.info(lock),
-        )
+    def number(self, cls: LockClass) -> int:
+        """Which class it is, counted in the order in which they were first used."""
+        return list(self.classes.values()).index(cls)
 
-    def _mark(self, lock: Lock, cls: LockClass, new: int) -> bool:
-        """Note contexts that are new for the class; whether they clash with what it was used in before."""
-        before = cls.usage
-        cls.usage |= new
-        stack = self.kernel.capture()
-        for bit in (1 << n for n in range(8)):
-            if not new & bit:
-                continue
-            cls.marks[bit] = stack
-            read = bit > ON_SOFTIRQ
-            opposite = _OPPOSITE[bit >> _READ if read else bit]
-            # Readers in an interrupt do no harm to readers outside.
-            clash = before & opposite or (0 if read else before & opposite << _READ)
-            if clash:
-                self._inconsistent(lock, cls, bit, clash, stack)
-                return True
-        return False
+    def _check_static(self, lock: Lock) -> None:
+        """``assign_lock_key()``: what makes the class of a lock that was just defined is its address, which has to last."""
+        mem = self.kernel.mem
+        at = mem.embedded.address(lock)
+        about = mem.owner(at) if at is not None else None
+        if about is not None and about.area != "global":
+            self.non_static_key(lock.UNINITIALISED, key=(lock.UNINITIALISED, lock), object=self.info(lock))
 
-    def _inconsistent(self, lock: Lock, cls: LockClass, new: int, old: int, stack: Stack) -> None:
+    def _version(self, name: str, identity: object) -> int:
+        """``count_matching_names()``."""
+        if (name, identity) not in self._versions:
+            self._versions[name, identity] = 1 + sum(other == name for other, _ in self._versions)
+        return self._versions[name, identity]
+
+    def set_class(self, lock: Lock, key: lock_class_key, name: str, subclass: int = 0) -> None:
+        """``lockdep_set_class_and_subclass()``: have ``lock`` be of the class that ``key`` stands for."""
         k = self.kernel
-        count = k.cpu.preempt_count
-        hard, soft_depth = int(bool(count & HARDIRQ_MASK)), int(bool(count & SOFTIRQ_OFFSET))
-        soft = new & 0xCC
-        name = cls.name
-        k.report(
-            "lock-softirq-unsafe" if soft else "lock-irq-unsafe",
-            "WARNING: inconsistent lock state",
-            lines=[
-                "--------------------------------",
-                f"inconsistent {{{usage_name(old)}}} -> {{{usage_name(new)}}} usage.",
-                (
-                    f"{k.current!r} [HC{hard}[{hard}]:SC{soft_depth}[{soft_depth}]:"
-                    f"HE{int(not k.cpu.irqs_off)}:SE{int(not count & SOFTIRQ_MASK)}] takes:"
-                ),
-                f"{self.address(lock):016x} {self.describe(lock, cls)}, at: {self._here()}",
-                f"{{{usage_name(old)}}} state was registered at:",
-                f"   {k.symbol(cls.marks[old])}",
-                " Possible unsafe locking scenario:",
-                "       CPU0",
-                "       ----",
-                f"  lock({name});",
-                "  <Interrupt>",
-                f"    lock({name});",
-                " *** DEADLOCK ***",
-                *self.held_lines(k.current),
-            ],
-            stacks={"access": stack, "taken": cls.marks[old]},
-            key=("inconsistent", cls, bool(soft)),
-            object=self.info(lock),
-        )
-
-    def unlock_imbalance(self, lock: Lock, kind: str, holder: Held | None = None) -> Report | None:
-        """A lock is released that the task doesn't hold."""
-        k = self.kernel
+        if key.registered is not k and k.mem.embedded.address(key) is not None:
+            headline = f"BUG: key {k.mem.embedded.address(key):016x} has not been registered!"
+            k.report("lock-uninitialised", headline, lines=["DEBUG_LOCKS_WARN_ON(1)"], key=("key", key))
+            return
         state = lock.of(k)
-        stacks = {"access": k.capture()}
-        if holder is not None:
-            stacks["taken"] = holder.stack
-        if k.config.lockdep and not k.current.lockdep_off:
-            lines = [
-                "-------------------------------------",
-                f"{k.current!r} is trying to release lock ({self.name(lock)}) at:",
-                f" {self._here()}",
-                "but there are no more locks to release!",
-                *self.held_lines(k.current),
-            ]
-            return k.report(
-                kind,
-                "WARNING: bad unlock balance detected!",
-                lines=lines,
-                stacks=stacks,
-                key=(kind, lock),
-                object=self.info(lock),
-            )
-        if lock.WAIT == 3:
-            return k.warn(
-                kind,
-                "kernel/locking/mutex.c:918",
-                "__mutex_unlock_slowpath",
-                "DEBUG_LOCKS_WARN_ON(__owner_task(owner) != get_current())",
-                stacks=stacks,
-                key=(kind, lock),
-                object=self.info(lock),
-            )
-        word = "already unlocked" if state.owner is None else "wrong owner"
-        return self.spin_bug(lock, kind, word, stacks)
+        state.key, state.name = key, name
+        self.set_subclass(lock, subclass)
 
-    def uninitialised(self, lock: Lock, kind: str = "lock-uninitialised") -> None:
-        """A lock is used that nobody initialised."""
-        k = self.kernel
-        lock.of(k).ready = True
-        more: dict[str, Any] = {"key": (kind, lock), "object": self.info(lock)}
-        if lock.WAIT == 3:
-            k.warn(
-                kind, "kernel/locking/mutex.c:582", "__mutex_lock", "DEBUG_LOCKS_WARN_ON(lock->magic != lock)", **more
-            )
-        elif not k.config.lockdep or k.current.lockdep_off:
-            self.spin_bug(lock, kind, "bad magic", {"access": k.capture()}, magic=0)
+    def set_subclass(self, lock: Lock, subclass: int) -> None:
+        """``lockdep_set_subclass()``: what takes ``lock`` without a subclass takes it as of this one."""
+        state = lock.of(self.kernel)
+        state.cls = {}
+        if subclass:
+            state.cls[0] = self._class(lock, state, subclass)
+
+    def forget_key(self, key: lock_class_key) -> None:
+        """``lockdep_unregister_key()``: the classes of ``key`` are no more."""
+        for at in [at for at, cls in self.classes.items() if cls.key is key]:
+            lock_graph.disconnect(self.classes.pop(at))
+        for root in self.roots:
+            root.forget(key)
+
+    # -- taking -----------------------------------------------------------------------------------
+
+    def acquire(
+        self, lock: Lock, state: LockState, *, read: int, trylock: bool, subclass: int = 0, nest: Lock | None = None
+    ) -> Chain:
+        """Look at a lock that is about to be taken; return the chain that is held then."""
+        cls = state.cls.get(subclass)
+        if cls is None:
+            cls = state.cls[subclass] = self._class(lock, state, subclass)
+        cpu = self.kernel.cpu
+        count = cpu.preempt_count
+        held = cpu.task.held
+        if count & _INTERRUPT:
+            context = _context(count)
+            usage = lock_usage.usage(count, cpu.irqs_off, trylock=trylock) | USED
+            if read and lock.WAIT == 2:
+                # read_lock_is_recursive(): readers in interrupts pass a writer that waits.
+                read = RECURSIVE
         else:
-            k.report(
-                kind,
-                "INFO: trying to register non-static key.",
-                lines=[
-                    "The code is fine but needs lockdep annotation, or maybe",
-                    "you didn't initialize this object before use?",
-                    "turning off the locking correctness validator.",
-                ],
-                **more,
-            )
+            context = 0
+            usage = USED if cpu.irqs_off else _PLAIN
+        if read:
+            usage = (usage & WRITE) << READ | USED_READ
+        chain = self.roots[context]
+        for one in reversed(held):
+            if one.chain is not None:
+                if one.chain.context == context:
+                    chain = one.chain
+                break
+        chain = chain.then(cls, read)
+        if count & _INTERRUPT and lock.WAIT == 3:
+            return chain  # that it is taken at all is the mistake
+        if self._raw_nesting and not trylock:
+            self._check_wait_type(lock, cls, held, context)
+        if usage & ~cls.usage and not self._mark(lock, cls, usage & ~cls.usage):
+            return chain
+        if not (trylock or chain.checked):
+            chain.checked = self._validate(lock, chain, held, nest)
+        return chain
 
-    def spin_bug(
-        self, lock: Lock, kind: str, word: str, stacks: dict[str, Stack], magic: int = 0xDEAD4EAD
-    ) -> Report | None:
-        """``spin_bug()``: what ``CONFIG_DEBUG_SPINLOCK`` says where lockdep does not look."""
-        k = self.kernel
-        owner = lock.of(k).owner
-        who = f"{owner.task!r}" if owner is not None else "<none>/-1"
-        where = owner.cpu if owner is not None else 0 if not magic else -1
-        return k.report(
-            kind,
-            f"BUG: {'rwlock' if lock.WORD == 'rwlock' else 'spinlock'} {word} on CPU#{k.cpu.id}, {k.current!r}",
-            lines=[f" lock: {self.address(lock):#x}, .magic: {magic:08x}, .owner: {who}, .owner_cpu: {where}"],
-            stacks=stacks,
-            key=(kind, lock),
-            object=self.info(lock),
-        )
-
-    def freed_held(self, lock: Lock, state: LockState, allocation: Allocation | None) -> None:
-        """Memory goes with a held lock in it."""
-        k = self.kernel
-        holder = state.owner or state.readers[0]
-        start = allocation.addr if allocation is not None else self.address(lock)
-        end = allocation.end if allocation is not None else start + lock.C_SIZE
-        k.report(
-            "lock-freed-held",
-            "WARNING: held lock freed!",
-            lines=[
-                "-------------------------",
-                f"{k.current!r} is freeing memory {start:016x}-{end - 1:016x}, with a lock still held there!",
-                self.line(holder),
-                *self.held_lines(k.current),
-            ],
-            stacks={"access": k.capture(), "taken": holder.stack},
-            key=("held", lock),
-            object=self.info(lock),
-        )
-
-    def assert_held(self, lock: Lock, right: Callable[[Held], bool]) -> None:
-        """``lockdep_assert_held()``: WARN in the driver's own line."""
-        if not any(held.lock is lock and right(held) for held in self.kernel.current.held):
-            self._assertion(lock)
-
-    def assert_not_held(self, lock: Lock) -> None:
-        """``lockdep_assert_not_held()``."""
-        if any(held.lock is lock for held in self.kernel.current.held):
-            self._assertion(lock)
-
-    def _assertion(self, lock: Lock) -> None:
+    def might_take(self, lock: Lock, *, read: int = 0, subclass: int = 0, irqs_off: bool = False) -> None:
+        """``might_lock()``: look at it as if it were taken, and released at once; with ``irqs_off`` interrupts were off."""
         k = self.kernel
         if not k.config.lockdep or k.current.lockdep_off:
             return
-        place = user_frames(k.capture())
-        at, function = (place[0].short, place[0].function) if place else ("lockdep.h:0", "lockdep_assert_held")
-        k.warn("lock-assert-failed", at, function, key=("assert", at), object=self.info(lock))
+        cpu = k.cpu
+        before, cpu.irqs_off = cpu.irqs_off, cpu.irqs_off or irqs_off
+        try:
+            self.acquire(lock, lock.of(k), read=read, trylock=False, subclass=subclass)
+        finally:
+            cpu.irqs_off = before
 
-    # -- words ------------------------------------------------------------------------------------
+    def enter(self, callback: Lock, *, runs: bool = False) -> Chain | None:
+        """Look at the map of a callback that begins to run, or that the task is to wait for the end of.
 
-    def wait_context(self, task: Task, wanted: str) -> list[str]:
-        """The lines about a sleeping lock taken where lockdep sees that one may not sleep, if it does."""
+        Return the chain that is held then, None where nobody looks. In which context that is counts where Linux has
+        such a map, and the callback runs: whoever interrupts it may come to wait for it.
+        """
+        k = self.kernel
+        cpu = k.cpu
+        held = cpu.task.held
+        if not k.config.lockdep or cpu.task.lockdep_off:
+            return None
+        if runs and not self.class_of(callback).unseen:
+            return self.acquire(callback, callback.of(k), read=0, trylock=False)
+        context = _context(cpu.preempt_count)
+        chain = self._chain(held, len(held), context).then(self.class_of(callback), 0)
+        if not chain.checked:
+            chain.checked = self._validate(callback, chain, held, None)
+        return chain
+
+    # -- releasing --------------------------------------------------------------------------------
+
+    def rehold(self, held: Sequence[Held], start: int) -> None:
+        """``reacquire_held_locks()``: from ``start`` on, locks are held in a chain that is another now."""
+        for at in range(start, len(held)):
+            one = held[at]
+            if one.cls is None or one.chain is None:
+                continue
+            before = self._chain(held, at, one.chain.context)
+            one.chain = before.then(one.cls, (one.chain.mode or SHARED) if one.read else EXCLUSIVE)
+            if not (one.chain.checked or one.trylock):
+                one.chain.checked = self._validate(one.lock, one.chain, held[:at], None)
+
+    def irqs_on(self, task: Task) -> None:
+        """``lockdep_hardirqs_on()``: whatever the task holds is held with interrupts on from here on."""
         k = self.kernel
         if not k.config.lockdep or task.lockdep_off:
-            return []
-        count = k.cpu.preempt_count
-        context = 2 if count & (HARDIRQ_MASK | NMI_MASK | SOFTIRQ_OFFSET) else 4
-        if context == 4 and not task.rcu_depth and all(held.lock.WAIT != 2 for held in task.held):
-            return []
-        return [
-            "[ BUG: Invalid wait context ]",
-            f"{task!r} is trying to lock:",
-            f"{wanted}, at: {self._here()}",
-            f"context-{{{context}:{context}}}",
-            *self.held_lines(task),
-        ]
+            return
+        usage = lock_usage.usage(k.cpu.preempt_count, k.cpu.irqs_off, trylock=True)
+        for held in task.held:
+            if held.cls is not None and held.cls.checked:
+                new = (usage << READ if held.read else usage) & ~held.cls.usage
+                if new:
+                    self._mark(held.lock, held.cls, new)
 
-    def held_lines(self, task: Task) -> list[str]:
-        """``lockdep_print_held_locks()``."""
-        lines = [f" #{n}: {self.line(held)}" for n, held in enumerate(task.held)]
-        lines += [
-            f" #{n}: {self.kernel.layout.image + 0x2A0_0000:016x} (rcu_read_lock){{....}}-{{1:2}}, at: rcu_read_lock+0x0/0x0"
-            for n in range(len(task.held), len(task.held) + task.rcu_depth)
-        ]
-        if not lines:
-            return [f"no locks held by {task!r}."]
-        return [f"{len(lines)} lock{'s' * (len(lines) > 1)} held by {task!r}:", *lines]
+    def _chain(self, held: Sequence[Held], end: int, context: int) -> Chain:
+        """The chain of the first ``end`` locks held, as far as they were taken in that context."""
+        chain = next((one.chain for one in reversed(held[:end]) if one.chain is not None), None)
+        return chain if chain is not None and chain.context == context else self.roots[context]
 
-    def line(self, held: Held) -> str:
-        """``ffff888004a1b0c8 (name){+.+.}-{2:2}, at: function+0x10/0x40``."""
-        lock = held.lock
-        cls = lock.of(self.kernel).cls.get(held.subclass)
-        return f"{self.address(lock):016x} {self.describe(lock, cls)}, at: {held.place}"
+    # -- checks -----------------------------------------------------------------------------------
 
-    def describe(self, lock: Lock, cls: LockClass | None = None) -> str:
-        """``(name){+.+.}-{2:2}``."""
-        letters = cls.letters if cls is not None else "...."
-        name = cls.name if cls is not None else self.name(lock)
-        return f"({name}){{{letters}}}-{{{lock.WAIT}:{lock.WAIT}}}"
+    def _mark(self, lock: Lock, cls: LockClass, new: int) -> bool:
+        """``mark_lock()``: note usage that is new for the class; whether it goes together with all that is known.
 
-    def name(self, lock: Lock) -> str:
-        """The lock's name, as it was defined or as the source calls it where it was initialised."""
-        state = lock.of(self.kernel)
-        if not state.name:
-            self._class(lock, state, 0)
-        return state.name
+        What does not is reported, and not noted: it would clash with everything from then on.
+        """
+        if not cls.checked:
+            cls.usage |= new
+            return True
+        stack = self.kernel.capture()
+        cls.usage |= new & (USED | USED_READ)
+        for bit in lock_usage.bits(new):
+            cls.marks[bit] = stack
+            against = lock_usage.writers(lock_usage.flipped(bit))
+            # Readers in an interrupt do no harm to readers outside.
+            for old in (against, against << READ) if bit & WRITE else (against,):
+                if cls.usage & old:
+                    cls.usage |= bit
+                    lock_order.inconsistent(self, lock, cls, bit, old)
+                    cls.usage &= ~bit
+                    return False
+            cls.usage |= bit
+            if other := self._inverted(cls, bit, against):
+                lock_order.irq_inversion(self, lock, cls, bit, other)
+                return False
+        return True
 
-    def address(self, lock: Lock) -> int:
-        """Where the lock lies: in a struct's memory, or else among the module's variables."""
-        at = self.kernel.mem.embedded.address(lock)
-        if at is not None:
-            return at
-        fallback = self.kernel.layout.modules + _BASE + 64 * len(self._addresses)
-        return self._addresses.setdefault(lock, fallback)
+    @staticmethod
+    def _inverted(about: LockClass, bit: int, against: int) -> Step | None:
+        """``check_usage_forwards()`` and its twin: a lock in an order known before that the new bit clashes with."""
+        direction = lock_graph.FORWARDS if bit & ALL_IN else lock_graph.BACKWARDS
+        if not getattr(about, direction.side):
+            return None
 
-    def info(self, lock: Lock) -> ObjectInfo:
-        """The lock as the object of a report."""
-        return ObjectInfo(self.address(lock), lock.C_SIZE, f"{lock.WORD} {self.name(lock)}")
+        def clashes(step: Step) -> bool:
+            return step.before is not None and bool(_counts(step) & (against | against << READ))
 
-    def _name(self, held: Held) -> str:
-        cls = held.lock.of(self.kernel).cls.get(held.subclass)
-        return cls.name if cls is not None else self.name(held.lock)
+        return lock_graph.find(about, direction, clashes, weak=not bit & WRITE)
 
-    def _here(self) -> str:
-        return self.kernel.symbol(self.kernel.capture())
+    def _validate(self, lock: Lock, chain: Chain, held: Sequence[Held], nest: Lock | None) -> bool:
+        """``validate_chain()``: whether the last lock of a new chain may be taken inside the others."""
+        cls = chain.cls
+        if nest is not None and all(one.lock is not nest for one in held):
+            lock_order.nest_lock_missing(self, lock, cls, nest)
+            return False
+        if not cls.checked:
+            return True
+        again = next((one for one in held if one.cls is cls and not (chain.mode == RECURSIVE and one.read)), None)
+        if again is None:
+            return self._add_edges(lock, chain, held)
+        if nest is not None:
+            return True
+        # Inside reclaim or a callback, that these need the lock is the mistake.
+        since = held[held.index(again) + 1 :]
+        if not any(one.is_map for one in since) or self._add_edges(lock, chain, held):
+            kind = "lock-recursive" if again.lock is lock else "lock-nested-unannotated"
+            lock_order.recursive(self, lock.cycle_kind(again.how) or kind, lock, cls, again)
+        return False
+
+    def _add_edges(self, lock: Lock, chain: Chain, held: Sequence[Held]) -> bool:
+        """``check_prevs_add()``: from the locks held, back to the first that was not just tried for."""
+        direct = True
+        for one in reversed(held):
+            if one.cls is None or one.chain is None or not one.cls.checked:
+                continue
+            if one.chain.context != chain.context:
+                break
+            if not self._add_edge(lock, chain, one, one.chain.mode, direct=direct):
+                return False
+            if not one.trylock:
+                break
+            direct = False
+        return True
+
+    def _add_edge(self, lock: Lock, chain: Chain, one: Held, mode: int, *, direct: bool) -> bool:
+        """``check_prev_add()``."""
+        first = one.cls
+        assert first is not None
+        way = lock_graph.cycle(first, mode, chain.cls, chain.mode)
+        if way is not None:
+            lock_order.circular(self, lock, chain, one, way)
+            return False
+        ends = self._irq_ends(first, mode, chain)
+        if ends is not None:
+            lock_order.bad_irq_dependency(self, lock, one, *ends)
+            return False
+        stacks = one.stack, self.kernel.capture()
+        why = one.lock.cycle_kind(one.how)
+        lock_graph.connect(first, mode, chain.cls, chain.mode, stacks, direct=direct, why=why)
+        return True
+
+    @staticmethod
+    def _irq_ends(first: LockClass, mode: int, chain: Chain) -> tuple[Step, Step] | None:
+        """``check_irq_usage()``: a lock taken in interrupts and one that they interrupt, which a new edge connects."""
+        usage = 0
+        for step in lock_graph.walk(first, lock_graph.BACKWARDS, weak=mode != 0):
+            usage |= _counts(step)
+        if not usage & ALL_IN:
+            return None
+        forbidden = lock_usage.clashes(usage & ALL_IN)
+        weak = chain.mode == RECURSIVE
+        unsafe = lock_graph.find(
+            chain.cls, lock_graph.FORWARDS, lambda step: bool(_counts(step) & forbidden), weak=weak
+        )
+        if unsafe is None:
+            return None
+        wanted = lock_usage.clashes(_counts(unsafe) & lock_usage.ALL_ON)
+        safe = lock_graph.find(first, lock_graph.BACKWARDS, lambda step: bool(_counts(step) & wanted), weak=mode != 0)
+        assert safe is not None
+        return safe, unsafe
+
+    def _check_wait_type(self, lock: Lock, cls: LockClass, held: Sequence[Held], context: int) -> None:
+        """``check_wait_context()``, as far as ``might_sleep()`` does not say it: spin locks inside raw ones."""
+        if lock.WAIT != 2:
+            return
+        around = [one for one in held if one.chain is not None and one.chain.context == context]
+        outer = next((one for one in around if one.cls is not None and 0 < one.cls.wait < cls.wait), None)
+        if outer is None:
+            return
+        k = self.kernel
+        headline, *lines = self.invalid_wait_context(k.current, self.line_here(lock, cls), interrupt=context != 0)
+        k.report(
+            "lock-raw-nesting",
+            headline,
+            lines=lines,
+            stacks={"access": k.capture(), "taken": outer.stack},
+            key=("wait-type", outer.cls, cls),
+            object=self.info(lock),
+        )
 
 
-def usage_name(bit: int) -> str:
-    """``IN-HARDIRQ-W``."""
-    read = bit > ON_SOFTIRQ
-    return _NAMES[bit >> _READ if read else bit] + ("-R" if read else "-W")
+def _context(count: int) -> int:
+    """``task_irq_context()``."""
+    return _HARDIRQ_CONTEXT * bool(count & (HARDIRQ_MASK | NMI_MASK)) | _SOFTIRQ_CONTEXT * bool(count & SOFTIRQ_OFFSET)
 
 
-def _usage(count: int, irqs_off: bool, *, trylock: bool) -> int:
-    """Return the usage bits of a lock taken in that context."""
-    usage = 0
-    if not trylock:
-        if count & (HARDIRQ_MASK | NMI_MASK):
-            usage |= IN_HARDIRQ
-        if count & SOFTIRQ_OFFSET:
-            usage |= IN_SOFTIRQ
-    if not irqs_off:
-        usage |= ON_HARDIRQ if count & SOFTIRQ_MASK else ON_HARDIRQ | ON_SOFTIRQ
-    return usage
+def _counts(step: Step) -> int:
+    """The usage of a class that counts at the end of a path: a weak one holds up nobody but writers."""
+    return step.cls.usage & WRITE if step.weak else step.cls.usage & 0xFF

@@ -16,6 +16,7 @@ from kmock.explore.search import attempt_of
 from kmock.explore.strategy import RandomWalk
 from kmock.linux.compiler import WRITE_ONCE
 from kmock.linux.slab import GFP_KERNEL, kfree, kmalloc, kzalloc
+from kmock.linux.spinlock import DEFINE_SPINLOCK, spin_lock, spin_unlock, spinlock_t
 from kmock.linux.string import memcpy
 from kmock.linux.types import Struct, u32
 from kmock.linux.vmalloc import vfree, vmalloc
@@ -158,6 +159,35 @@ def schedule() -> Iterator[Pair]:
     yield lambda: attempt(strategy), against
 
 
+@contextmanager
+def orders(known: int) -> Iterator[Callable[[], object]]:
+    """A machine that knows ``known`` classes of locks, all of which were taken inside one."""
+    with kmock.boot(kmemleak=False) as k:
+        outer, *locks = [DEFINE_SPINLOCK(f"lock{n}") for n in range(known + 1)]
+
+        def nest(inner: spinlock_t) -> None:
+            spin_lock(outer)
+            spin_lock(inner)
+            spin_unlock(inner)
+            spin_unlock(outer)
+
+        for inner in locks:
+            nest(inner)
+
+        def work() -> None:
+            current.kernel = k
+            for _ in range(20):
+                nest(locks[0])
+
+        yield work
+
+
+@contextmanager
+def known_orders() -> Iterator[Pair]:
+    with orders(10) as against, orders(5_000) as work:
+        yield work, against
+
+
 ROWS = (
     Row("kmalloc(64) + kfree", "two calls of a MagicMock", 0.5, kmalloc_pair, 100),
     Row("memcpy of 4 KiB, checked", "memoryview slice copy", 8, copy, 300),
@@ -165,4 +195,5 @@ ROWS = (
     Row("kmalloc + kfree, 1,000,000 live", "with 1,000 live", 1.3, crowded_kmalloc, 10),
     Row("vmalloc + vfree, 50,000 live areas", "with 100 live", 1.5, crowded_vmalloc, 100),
     Row(SCHEDULE, "the same without a choice", 10, schedule, 5),
+    Row("a spin lock inside another, 5,000 orders known", "with 10 known", 1.2, known_orders, 10),
 )

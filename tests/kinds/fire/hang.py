@@ -1,6 +1,6 @@
-from kmock.linux.completion import DECLARE_COMPLETION, wait_for_completion
+from kmock.linux.wait import DECLARE_WAIT_QUEUE_HEAD, wait_event
 
 
 def program(k):
-    done = DECLARE_COMPLETION("done")
-    wait_for_completion(done)  # here
+    queue = DECLARE_WAIT_QUEUE_HEAD("queue")
+    wait_event(queue, lambda: False)  # here

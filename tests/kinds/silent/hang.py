@@ -1,8 +1,15 @@
-from kmock.linux.completion import DECLARE_COMPLETION, complete, wait_for_completion
 from kmock.linux.kthread import kthread_run
+from kmock.linux.wait import DECLARE_WAIT_QUEUE_HEAD, wait_event, wake_up
 
 
 def good(k):
-    done = DECLARE_COMPLETION("done")
-    kthread_run(lambda data: complete(done), None, "other")
-    wait_for_completion(done)
+    queue = DECLARE_WAIT_QUEUE_HEAD("queue")
+    ready = []
+
+    def other(data):
+        ready.append(True)
+        wake_up(queue)
+        return 0
+
+    kthread_run(other, None, "other")
+    wait_event(queue, lambda: ready)

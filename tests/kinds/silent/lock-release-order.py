@@ -1,0 +1,9 @@
+from kmock.linux.mutex import DEFINE_MUTEX, mutex_lock, mutex_unlock
+
+
+def good(k):
+    a, b = DEFINE_MUTEX("a"), DEFINE_MUTEX("b")
+    mutex_lock(a)
+    mutex_lock(b)
+    mutex_unlock(b)
+    mutex_unlock(a)
