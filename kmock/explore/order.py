@@ -74,8 +74,14 @@ class HeldLocks(list["Held"]):
     def append(self, held: Held) -> None:
         """The lock is taken: behind the writers, and where it is taken for writing behind the readers too."""
         super().append(held)
-        for mode in ("write",) if held.read else ("write", "read"):
-            self._order.acquire((held.lock, mode))
+        if not held.is_map:
+            self._order.acquire(*((held.lock, mode) for mode in (("write",) if held.read else ("write", "read"))))
+
+    def pop(self, index: SupportsIndex = -1) -> Held:
+        """The lock that was taken last is released."""
+        held = super().pop(index)
+        self._released(held)
+        return held
 
     def pop(self, index: SupportsIndex = -1) -> Held:
         """The lock is released."""
