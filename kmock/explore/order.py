@@ -83,15 +83,21 @@ class HeldLocks(list["Held"]):
         self._released(held)
         return held
 
-    def pop(self, index: SupportsIndex = -1) -> Held:
-        """The lock is released."""
-        held = super().pop(index)
-        self._order.release((held.lock, "read" if held.read else "write"))
-        return held
-
     def remove(self, held: Held) -> None:
         """The lock is released."""
-        self.pop(self.index(held))
+        super().remove(held)
+        self._released(held)
+
+    def __delitem__(self, index: SupportsIndex | slice) -> None:
+        gone = self[index]
+        super().__delitem__(index)
+        for held in gone if isinstance(gone, list) else [gone]:
+            self._released(held)
+
+    def _released(self, held: Held) -> None:
+        # What only lockdep calls a lock keeps nobody away.
+        if not held.is_map:
+            self._order.release((held.lock, "read" if held.read else "write"))
 
 
 class Order:
