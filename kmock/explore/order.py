@@ -74,18 +74,30 @@ class HeldLocks(list["Held"]):
     def append(self, held: Held) -> None:
         """The lock is taken: behind the writers, and where it is taken for writing behind the readers too."""
         super().append(held)
-        for mode in ("write",) if held.read else ("write", "read"):
-            self._order.acquire((held.lock, mode))
+        if not held.is_map:
+            self._order.acquire(*((held.lock, mode) for mode in (("write",) if held.read else ("write", "read"))))
 
     def pop(self, index: SupportsIndex = -1) -> Held:
-        """The lock is released."""
+        """The lock that was taken last is released."""
         held = super().pop(index)
-        self._order.release((held.lock, "read" if held.read else "write"))
+        self._released(held)
         return held
 
     def remove(self, held: Held) -> None:
         """The lock is released."""
-        self.pop(self.index(held))
+        super().remove(held)
+        self._released(held)
+
+    def __delitem__(self, index: SupportsIndex | slice) -> None:
+        gone = self[index]
+        super().__delitem__(index)
+        for held in gone if isinstance(gone, list) else [gone]:
+            self._released(held)
+
+    def _released(self, held: Held) -> None:
+        # What only lockdep calls a lock keeps nobody away.
+        if not held.is_map:
+            self._order.release((held.lock, "read" if held.read else "write"))
 
 
 class Order:
