@@ -104,3 +104,15 @@ def test_what_a_device_wrote_has_to_be_said(machine):
         write(k, transfer, bytes(LENGTH))
         transfer.end(dirty=False)
     assert found[0].where.function == "end"
+
+
+def test_pages_are_given_back_when_the_device_has_let_go_of_them(machine):
+    with kmock.boot(**machine) as k, k.expect("gup-use-after-unpin", count=2) as found:
+        p = k.user()
+        at = p.mmap(-1, 4 * PAGE_SIZE, RW, ANONYMOUS)
+        transfer = Transfer(k, at, 2 * PAGE_SIZE, DMA_FROM_DEVICE)
+        unpin_user_pages_dirty_lock(transfer.pages, 2, True)
+        dma_unmap_sgtable(transfer.dev, transfer.table, DMA_FROM_DEVICE, 0)
+        sg_free_table(transfer.table)
+    assert "given back while the device has it" in found[0].lines[0]
+    assert "mapped" in found[0].stacks
