@@ -63,6 +63,8 @@ class Master:
         """The mapping that the device means: one that holds all of it and may be used so, else one that begins there."""
         wrong = DMA_TO_DEVICE if write else DMA_FROM_DEVICE
         found = self.kernel.dma.debug.over(dev, addr)
+        if len(found) == 1:
+            return found[0]
         return min(found, key=lambda m: (addr + n > m.end, m.direction == wrong), default=None)
 
     # -- where the bytes are ----------------------------------------------------------------------
