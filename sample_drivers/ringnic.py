@@ -28,7 +28,7 @@ from kmock.linux.dma_mapping import (
     dma_sync_single_for_device,
     dma_unmap_single,
 )
-from kmock.linux.errno import ENOMEM
+from kmock.linux.errno import EINVAL, ENOMEM
 from kmock.linux.interrupt import (
     IRQ_HANDLED,
     IRQ_NONE,
@@ -41,7 +41,7 @@ from kmock.linux.interrupt import (
     tasklet_struct,
 )
 from kmock.linux.io import readl, writel, writeq
-from kmock.linux.module import MODULE_LICENSE
+from kmock.linux.module import MODULE_LICENSE, S_IRUGO, module_param
 from kmock.linux.pci import (
     PCI_DEVICE,
     PCI_IRQ_ALL_TYPES,
@@ -90,8 +90,8 @@ from sample_drivers.ringnic_hw import (
 NETDEV_TX_OK = 0x00
 NETDEV_TX_BUSY = 0x10
 
-RING = 128
-"""Descriptors in a ring."""
+ring_size = 128
+"""Descriptors in a ring, set when the module is loaded."""
 RX_SIZE = 1536
 """Bytes of a receive buffer: the longest frame, and some."""
 COPYBREAK = 256
@@ -101,6 +101,7 @@ BUDGET = 64
 COALESCE_NSECS = 20_000
 
 MODULE_LICENSE("GPL")
+module_param("ring_size", int, S_IRUGO)
 
 
 class ringnic_desc(Struct):
@@ -126,8 +127,8 @@ class ringnic_ring:
         self.vaddr = None
         self.dma = 0
         self.desc = []
-        self.skb = [None] * RING
-        self.handle = [0] * RING
+        self.skb = [None] * ring_size
+        self.handle = [0] * ring_size
         self.head = 0
         self.tail = 0
 
@@ -163,11 +164,11 @@ def ringnic_xmit(nic, skb, more=False):
         ringnic_drop(nic, skb)
         return NETDEV_TX_OK
     spin_lock_bh(nic.tx_lock)
-    if tx.head - tx.tail == RING:
+    if tx.head - tx.tail == ring_size:
         spin_unlock_bh(nic.tx_lock)
         dma_unmap_single(dev, dma, skb.len, DMA_TO_DEVICE)
         return NETDEV_TX_BUSY
-    slot = tx.head % RING
+    slot = tx.head % ring_size
     tx.skb[slot], tx.handle[slot] = skb, dma
     desc = tx.desc[slot]
     desc.addr = dma
@@ -175,7 +176,7 @@ def ringnic_xmit(nic, skb, more=False):
     dma_wmb()  # the card must not own it before the rest is there
     desc.flags = DESC_OWN
     tx.head += 1
-    if not more or tx.head - tx.tail == RING:
+    if not more or tx.head - tx.tail == ring_size:
         ringnic_kick(nic)
     spin_unlock_bh(nic.tx_lock)
     return NETDEV_TX_OK
@@ -191,7 +192,7 @@ def ringnic_clean_tx(nic):
     tx, dev = nic.tx, nic.pdev.dev
     spin_lock(nic.tx_lock)
     while tx.tail != tx.head:
-        slot = tx.tail % RING
+        slot = tx.tail % ring_size
         if tx.desc[slot].flags & DESC_OWN:
             break
         skb = tx.skb[slot]
@@ -255,7 +256,7 @@ def ringnic_clean_rx(nic, budget):
     """Hand up what has come, at most ``budget`` frames; how many there were."""
     rx, done = nic.rx, 0
     while done < budget:
-        slot = rx.tail % RING
+        slot = rx.tail % ring_size
         desc = rx.desc[slot]
         flags = desc.flags
         if flags & DESC_OWN:
@@ -303,10 +304,10 @@ def ringnic_poll(nic):
 
 
 def ringnic_alloc_ring(nic, ring):
-    ring.vaddr, ring.dma = dma_alloc_coherent(nic.pdev.dev, RING * sizeof(ringnic_desc), GFP_KERNEL)
+    ring.vaddr, ring.dma = dma_alloc_coherent(nic.pdev.dev, ring_size * sizeof(ringnic_desc), GFP_KERNEL)
     if not ring.vaddr:
         return -ENOMEM
-    ring.desc = [ringnic_desc.at(ring.vaddr + n * sizeof(ringnic_desc)) for n in range(RING)]
+    ring.desc = [ringnic_desc.at(ring.vaddr + n * sizeof(ringnic_desc)) for n in range(ring_size)]
     return 0
 
 
@@ -319,7 +320,7 @@ def ringnic_free_ring(nic, ring, size, direction):
         data, n = (skb.data, skb.len) if size is None else (skb, size)
         dma_unmap_single(dev, ring.handle[slot], n, direction)
         kfree(data)
-    dma_free_coherent(dev, RING * sizeof(ringnic_desc), ring.vaddr, ring.dma)
+    dma_free_coherent(dev, ring_size * sizeof(ringnic_desc), ring.vaddr, ring.dma)
 
 
 def ringnic_free_tx(nic):
@@ -339,7 +340,7 @@ def ringnic_setup_rings(nic, undo):
     if err:
         return err
     undo.callback(ringnic_free_rx, nic)
-    for slot in range(RING):
+    for slot in range(ring_size):
         err = ringnic_map_rx(nic, slot, GFP_KERNEL)
         if err:
             return err
@@ -352,9 +353,9 @@ def ringnic_setup_rings(nic, undo):
 
 def ringnic_start(nic):
     writeq(nic.tx.dma, nic.regs + TX_BASE)
-    writel(RING, nic.regs + TX_COUNT)
+    writel(ring_size, nic.regs + TX_COUNT)
     writeq(nic.rx.dma, nic.regs + RX_BASE)
-    writel(RING, nic.regs + RX_COUNT)
+    writel(ring_size, nic.regs + RX_COUNT)
     writel(COALESCE_NSECS, nic.regs + ITR)
     writel(CTRL_ENABLE, nic.regs + CTRL)
     writel(INT_TX | INT_RX, nic.regs + IMS)
@@ -401,6 +402,8 @@ def ringnic_setup(nic, undo):
 
 
 def ringnic_probe(pdev, id):
+    if ring_size < 2:
+        return -EINVAL
     nic = ringnic_dev(pdev)
     spin_lock_init(nic.tx_lock)
     tasklet_setup(nic.napi, lambda t: ringnic_poll(nic))
