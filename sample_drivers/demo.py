@@ -1,7 +1,8 @@
 """``python -m sample_drivers.demo``: good drivers at work, and bad ones caught.
 
-The scull drivers and the statistics driver get real traffic and have to come out clean; each driver of :mod:`sample_drivers.buggy` has to
-be caught with the mistake that it was written for. The exit status is 1 if either fails.
+The scull drivers, the statistics driver and the network driver get real traffic and have to come out clean; each driver
+of :mod:`sample_drivers.buggy` has to be caught with the mistake that it was written for. The exit status is 1 if either
+fails.
 """
 
 from __future__ import annotations
@@ -16,11 +17,14 @@ import kmock
 from kmock.errors import ReportedError
 from kmock.reporting.terminal import render
 from sample_drivers.buggy import BUGS, Bug
+from sample_drivers.ringnic_hw import DEVICE, SIZE, VENDOR, RingNic
+from sample_drivers.ringnic_stack import Stack
 
-GOOD = ("scull", "scullc", "scullp", "scullv", "pstats")
+GOOD = ("scull", "scullc", "scullp", "scullv", "pstats", "ringnic")
 SHOWN_IN_FULL = "off_by_one"
 TRAFFIC = 100_000
 SECTOR = 3000
+FRAMES = 1000
 
 
 def say(text: str = "") -> None:
@@ -80,15 +84,43 @@ def stats_traffic(kernel: kmock.Kernel, name: str) -> str:
     return f"{counted[0]} packets counted on {len(kernel.cpus)} processors, none lost"
 
 
-def scull_without_memory(name: str) -> str:
-    """Have each call that can fail do so, one at a time, in loading the driver and in a first write."""
+def nic_traffic(kernel: kmock.Kernel, name: str) -> str:
+    """Load the network driver on its card, send frames and look at those that come back; say what was done."""
+    pdev = kernel.pci_device(VENDOR, DEVICE, {0: SIZE}, RingNic())
+    module = kernel.insmod(f"sample_drivers.{name}")
+    stack = Stack(module, pdev)
+    stack.send(FRAMES)
+    stack.settle()
+    if stack.received != FRAMES or stack.wrong:
+        raise AssertionError(f"{name} received {stack.received} frames, of which {len(stack.wrong)} are wrong")
+    kernel.rmmod(module)
+    return f"{FRAMES} frames sent by DMA and received, in order, on {kernel.clock.now / 1e6:.1f} ms of its time"
+
+
+TRAFFICS = {"pstats": stats_traffic, "ringnic": nic_traffic}
+
+
+def first_use(kernel: kmock.Kernel, name: str) -> None:
+    """Load a driver, and write to its device or send a frame."""
+    if name == "ringnic":
+        pdev = kernel.pci_device(VENDOR, DEVICE, {0: SIZE}, RingNic())
+        module = kernel.insmod(f"sample_drivers.{name}", ring_size=4)
+        if pdev.dev.driver is not None:
+            Stack(module, pdev).send(1)
+        kernel.rmmod(module)
+    else:
+        process = kernel.user()
+        kernel.insmod(f"sample_drivers.{name}")
+        process.write(process.open(f"/dev/{name}0"), b"x" * 100)
+
+
+def without_memory(name: str) -> str:
+    """Have each call that can fail do so, one at a time, in loading the driver and in its first use."""
     for nth in range(1, 100):
         with kmock.boot() as kernel:
             kernel.faults.fail_nth(nth)
-            process = kernel.user()
             with suppress(OSError):
-                module = kernel.insmod(f"sample_drivers.{name}")
-                process.write(process.open(f"/dev/{name}0"), b"x" * 100)
+                first_use(kernel, name)
             survived = kernel.faults.calls_left > 0
         if kernel.reports.unexpected:
             raise AssertionError(f"failing call {nth}: {kernel.reports.unexpected[0]}")
@@ -101,9 +133,9 @@ def show_good(name: str) -> bool:
     """Run a driver that has to come out clean; whether it did."""
     try:
         with kmock.boot() as kernel:
-            done = stats_traffic(kernel, name) if name == "pstats" else scull_traffic(kernel, name)
+            done = TRAFFICS.get(name, scull_traffic)(kernel, name)
         clean = not kernel.reports.unexpected
-        swept = scull_without_memory(name) if clean else ""
+        swept = without_memory(name) if clean else ""
     except (AssertionError, OSError, ReportedError) as error:
         say(f"  {name:<8} FLAGGED  {error}")
         return False

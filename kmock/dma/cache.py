@@ -74,6 +74,10 @@ class Caches:
         for frame, at, where, size in self._parts(phys, phys + n):
             if ram[where : where + size] == frame.clean[at : at + size]:
                 continue
+            if frame.memory[at : at + size] == frame.clean[at : at + size]:
+                # The device wrote nothing there, so that what is not dirty is the same everywhere.
+                frame.memory[at : at + size] = frame.clean[at : at + size] = ram[where : where + size]
+                continue
             for i in range(size):
                 if ram[where + i] != frame.clean[at + i]:
                     frame.memory[at + i] = frame.clean[at + i] = ram[where + i]

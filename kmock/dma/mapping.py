@@ -32,6 +32,7 @@ from kmock.sanitizers.dma_entry import (
     Mapping,
     Piece,
 )
+from kmock.stack import capture_ten
 
 if TYPE_CHECKING:
     from kmock.drivers.core import device
@@ -142,7 +143,7 @@ class Dma:
         """A mapping was made: hand its bytes to the device."""
         k = self.kernel
         k.seq = m.seq = k.seq + 1
-        m.stack = k.capture()
+        m.stack = capture_ten(2)
         m.owner = owner
         m.watched = m.streaming and all(k.ram.exists(phys) for _, phys, _ in m.pieces)
         if m.watched:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from kmock.drivers.pci.wires import PciWires
 from kmock.hw.iommu import Fault, FaultError
 from kmock.lang.ptr import make_ptr
 from kmock.sanitizers.dma_entry import COHERENT, DMA_FROM_DEVICE, DMA_MAPPING_ERROR, DMA_TO_DEVICE, RESOURCE, SG
@@ -63,6 +64,8 @@ class Master:
         """The mapping that the device means: one that holds all of it and may be used so, else one that begins there."""
         wrong = DMA_TO_DEVICE if write else DMA_FROM_DEVICE
         found = self.kernel.dma.debug.over(dev, addr)
+        if len(found) == 1:
+            return found[0]
         return min(found, key=lambda m: (addr + n > m.end, m.direction == wrong), default=None)
 
     # -- where the bytes are ----------------------------------------------------------------------
@@ -142,7 +145,7 @@ class Master:
             return not k.config.iommu
         if m.owner is not None and not m.owner.live and m.watched:
             lines = [f"{m.owner.what} was freed, and the device still uses it"]
-            dma.debug.own("dma-device-after-unmap", m, lines, key=(m, "freed"))
+            dma.debug.own("dma-device-after-unmap", m, lines, key=(m, "freed"), stacks=self._stacks(m))
         if m.watched:
             dma.ownership.device_accessed(m, start, start + n, write=write)
             if not write and m.owner is not None and m.owner.written is not None:
@@ -207,7 +210,7 @@ class Master:
         self, kind: str, dev: device, addr: int, n: int, m: Mapping | None, lines: list[str], *, write: bool
     ) -> None:
         k = self.kernel
-        stacks: dict[str, Any] = {"access": k.capture()}
+        stacks = self._stacks(m)
         if m is not None:
             stacks["mapped"] = m.stack
             lines.append(f"{k.dma.title(dev)}: {m.what}")
@@ -228,6 +231,13 @@ class Master:
             k.log.write("DMAR: DRHD: handling fault status reg 3")
         key = (m, kind) if m is not None else (dev, addr >> 12, kind)
         k.report(kind, headline, lines=lines, stacks=stacks, key=key, attributes={"address": addr, "size": n})
+
+    def _stacks(self, m: Mapping | None) -> dict[str, Any]:
+        """Where it happens. A device that acts by itself has no driver below it: then, where the driver let it down."""
+        here = self.kernel.capture()
+        if m is None or (PciWires.read.__code__ not in here and PciWires.write.__code__ not in here):
+            return {"access": here}
+        return {"access": m.unmapped or m.stack, "device": here}
 
     def _fault(self, dev: device, addr: int, n: int, *, write: bool) -> Fault | None:
         """What the IOMMU says of the transfer, None where there is none, or it lets it through."""

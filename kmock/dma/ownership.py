@@ -86,11 +86,11 @@ class Ownership:
     def _over(self, phys: int, n: int) -> Iterator[tuple[Mapping, int, int]]:
         """Yield each mapping of ``[phys, phys + n)`` and the range of offsets in it."""
         for number in range(phys >> 12, (phys + n - 1 >> 12) + 1):
+            low, high = max(phys, number << 12), min(phys + n, (number + 1) << 12)
             for m in self.frames.get(number, ()):
                 for offset, start, size in m.pieces:
-                    first, last = max(phys, start, number << 12), min(phys + n, start + size, (number + 1) << 12)
-                    if first < last:
-                        yield m, offset + first - start, offset + last - start
+                    if start < high and low < start + size:
+                        yield m, offset + max(low, start) - start, offset + min(high, start + size) - start
 
     # -- the driver's calls -----------------------------------------------------------------------
 
@@ -191,6 +191,11 @@ class Ownership:
 
 
 def _numbers(m: Mapping) -> set[int]:
+    if len(m.pieces) == 1:
+        _, phys, size = m.pieces[0]
+        first = phys >> 12
+        if phys + max(size, 1) - 1 >> 12 == first:
+            return {first}
     return {n for _, phys, size in m.pieces for n in range(phys >> 12, (phys + max(size, 1) - 1 >> 12) + 1)}
 
 

@@ -72,6 +72,8 @@ class Contract:
     parameters: tuple[str, ...]
     sleeper: str
     """Kind of report for calling it where it may not sleep; empty where the general one fits."""
+    anywhere: bool = False
+    """Whether it may be called in any context but an NMI, whatever its arguments."""
 
     @property
     def allocates(self) -> bool:
@@ -123,6 +125,7 @@ def api(
             fails=fails,
             parameters=code.co_varnames[1 : code.co_argcount],
             sleeper=sleeper,
+            anywhere=sleeps is Sleeps.NEVER and not illegal and undo != "vfree",
         )
 
         @functools.wraps(function)

@@ -25,6 +25,7 @@ from kmock.sanitizers.dma_entry import (
     Mapping,
 )
 from kmock.sanitizers.object import SCAN_HELD
+from kmock.stack import capture_ten
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -76,7 +77,7 @@ class DmaDebug(Entries):
     def remove(self, m: Mapping) -> None:
         """``hash_bucket_del()`` and ``dma_entry_free()``."""
         self.delete(m)
-        m.unmapped = self.kernel.capture()
+        m.unmapped = capture_ten(2)
         self.num_free_entries += 1
         if m.direction != DMA_TO_DEVICE:
             line = m.phys >> _CACHELINE

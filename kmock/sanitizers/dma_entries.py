@@ -36,6 +36,8 @@ class Entries:
 
     def __init__(self) -> None:
         self._buckets: dict[int, list[Mapping]] = {}
+        self._starts: dict[int, list[Mapping]] = {}
+        """The same by the address that they begin at."""
         self._longest = 1
         self.past: dict[tuple[Any, int], Mapping] = {}
         """What has ended, by device and handle."""
@@ -46,6 +48,7 @@ class Entries:
     def insert(self, m: Mapping) -> None:
         """``hash_bucket_add()``."""
         self._buckets.setdefault(m.dma >> HASH_FN_SHIFT, []).append(m)
+        self._starts.setdefault(m.dma, []).append(m)
         self._longest = max(self._longest, m.size)
         self.past.pop((m.dev, m.dma), None)
 
@@ -56,6 +59,9 @@ class Entries:
         bucket.remove(m)
         if not bucket:
             del self._buckets[number]
+        self._starts[m.dma].remove(m)
+        if not self._starts[m.dma]:
+            del self._starts[m.dma]
         m.live = False
         self.past[m.dev, m.dma] = m
         if len(self.past) > REMEMBERED:
@@ -63,7 +69,7 @@ class Entries:
 
     def at(self, dma: int) -> list[Mapping]:
         """Return the mappings of all devices that begin at ``dma``."""
-        return [m for m in self._buckets.get(dma >> HASH_FN_SHIFT, ()) if m.dma == dma]
+        return self._starts.get(dma, [])
 
     def exact(self, ref: Ref) -> Mapping | None:
         """``bucket_find_exact()``: the mapping of that device and handle that fits best; None for none, or several bad ones."""
@@ -75,7 +81,7 @@ class Entries:
         for n in range(number, max(number - (self._longest >> HASH_FN_SHIFT) - 2, -1), -1):
             bucket = self._buckets.get(n, ())
             end = ref.dma + ref.size
-            found = _best([m for m in bucket if m.dev is ref.dev and m.dma <= ref.dma and end <= m.end], ref)
+            found = _best([m for m in bucket if m.dma <= ref.dma and end <= m.dma + m.size and m.dev is ref.dev], ref)
             if found is not None:
                 return found
         return None
@@ -88,7 +94,7 @@ class Entries:
             m
             for n in range(number, first - 1, -1)
             for m in self._buckets.get(n, ())
-            if m.dev is dev and m.dma <= dma < m.end
+            if m.dma <= dma < m.dma + m.size and m.dev is dev
         ]
 
     def ended(self, dev: Any, dma: int) -> Mapping | None:

@@ -13,6 +13,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kmock.hw.device import DeviceModel
+from kmock.hw.mmio import Register
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -121,6 +124,36 @@ def plug_in_leftover(kernel: Kernel, module: Module) -> None:
     kernel.pci_device(module.VENDOR, module.DEVICE)
 
 
+class LateCard(DeviceModel):
+    """A card that receives a frame some time after it was started."""
+
+    address = Register(0x00, width=8)
+    ctrl = Register(0x08)
+
+    @ctrl.written
+    def start(self, value: int) -> None:
+        if value:
+            self.after(1_000_000, lambda: self.dma_write(self.address, b"a late frame"))
+
+
+def frame_after_unbind(kernel: Kernel, module: Module) -> None:
+    pdev = kernel.pci_device(module.VENDOR, module.DEVICE, {0: 0x1000}, LateCard())
+    kernel.write_file("/sys/bus/pci/drivers/gone/unbind", pdev.name)
+    kernel.advance(0.01)
+
+
+def receive_frame(kernel: Kernel, module: Module) -> None:
+    device = kernel.platform_device("tap").dev
+    kernel.dma_write(device, module.handle, b"a frame")
+    kernel.raise_irq(IRQ)
+
+
+def send_frame(kernel: Kernel, module: Module) -> None:
+    device = kernel.platform_device("sender").dev
+    kernel.dma_read(device, module.handle, 64)
+    kernel.raise_irq(IRQ)
+
+
 def plug_in(name: str) -> Callable[[Kernel, Module], None]:
     """Return what plugs in a platform device."""
 
@@ -132,8 +165,12 @@ def plug_in(name: str) -> Callable[[Kernel, Module], None]:
 
 BUGS = {
     "bus_master_left_on": Bug("stop-before-release", plug_in_leftover),
+    "card_not_stopped": Bug("dma-remove-while-active", frame_after_unbind, also=("stop-before-release",)),
     "descriptor_freed_in_use": Bug("dma-pool-device-after-free", late_device),
     "double_free": Bug("slab-double-free", use("/dev/twice", ("ioctl", RESET))),
+    "frame_freed_before_unmap": Bug("dma-free-while-mapped", send_frame),
+    "frame_read_without_sync": Bug("dma-sync-missing-cpu", receive_frame),
+    "frame_unmapped_wrong_way": Bug("dma-unmap-direction", plug_in("beacon")),
     "infoleak_to_user": Bug("infoleak-padding", use("/dev/status", ("read", 64))),
     "irq_unsafe_counter": Bug("percpu-irq-unsafe", interrupt_after_write),
     "iomem_dereferenced": Bug("mmio-plain-access", use("/dev/lap", ("read", 4))),
@@ -142,6 +179,7 @@ BUGS = {
     "leak_on_error_path": Bug("leak-on-error-path", loads=False),
     "length_fetched_twice": Bug("user-double-fetch", with_buffer("/dev/sticker", b"\4\0\0\0name")),
     "managed_irq_outlives_data": Bug("devm-order-hazard", plug_in("meter")),
+    "mapping_unchecked": Bug("dma-map-error-unchecked", plug_in("burst")),
     "missing_unlock_on_error": Bug("lock-held-at-return", use("/dev/locked", ("write", b"x" * 100))),
     "mmap_past_the_end": Bug("mmap-size-unchecked", mapped("/dev/panel", 8192, mmap.PROT_READ)),
     "nested_request": Bug("mempool-nested-alloc", under_pressure("/dev/mirror", ("ioctl", RESET))),
