@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import functools
 from contextlib import suppress
-from importlib import import_module
 from random import Random
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any
 
 from kmock import kinds
 from kmock.config import KernelConfig
@@ -32,111 +31,31 @@ from kmock.report import Context, ObjectInfo, Report, ReportLog
 from kmock.sanitizers.atomic_sleep import AtomicSleep
 from kmock.sanitizers.kasan import Kasan
 from kmock.stack import DEPTH, Stack, capture, user_frames
+from kmock.subsystems import Subsystems
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from kmock.dma.mapping import Dma
-    from kmock.drivers.bus import Buses
-    from kmock.drivers.classes import Classes
-    from kmock.drivers.core import Devices, device
+    from kmock.drivers.core import device
     from kmock.drivers.core import device as Device
-    from kmock.drivers.devm import Managed
-    from kmock.drivers.devres import Devres
-    from kmock.drivers.pci.bus import Pci
     from kmock.drivers.pci.device import pci_dev
-    from kmock.drivers.platform import PlatformBus, platform_device
-    from kmock.fs.char_dev import CharDevices
-    from kmock.fs.devtmpfs import DevTmpFs
+    from kmock.drivers.platform import platform_device
     from kmock.fs.file import Inode
-    from kmock.fs.files import KernelFiles
-    from kmock.fs.misc import MiscDevices
-    from kmock.fs.sysfs import Sysfs
-    from kmock.hw.mmio import Bus, Model, Window
+    from kmock.hw.mmio import Model, Window
     from kmock.hw.pci import Bar
-    from kmock.kernel.balance import Balance
-    from kmock.kernel.contracts import Contracts
-    from kmock.kernel.hrtimer import HrTimers
-    from kmock.kernel.image import Image
     from kmock.kernel.interleave import Watcher
-    from kmock.kernel.irq import Irqs
-    from kmock.kernel.irq_work import IrqWorks
-    from kmock.kernel.list import Lists
-    from kmock.kernel.module import Module, Modules
-    from kmock.kernel.rcu import Rcu
-    from kmock.kernel.resource import Resource, Resources
-    from kmock.kernel.sched import Scheduler
-    from kmock.kernel.softirq import Softirqs
-    from kmock.kernel.stack import KernelStacks
-    from kmock.kernel.tasklet import Tasklets
-    from kmock.kernel.timer import Timers
-    from kmock.kernel.workqueue import Workqueues
+    from kmock.kernel.module import Module
+    from kmock.kernel.resource import Resource
     from kmock.lang.ptr import Ptr
-    from kmock.mm.area_misuse import Mappings
-    from kmock.mm.boot_memory import BootMemory
-    from kmock.mm.dmapool import DmaPools
-    from kmock.mm.genalloc import GenPools
-    from kmock.mm.ioremap import Ioremap
-    from kmock.mm.kfree_rcu import KfreeRcu
-    from kmock.mm.memory_hotplug import MemoryBlocks
-    from kmock.mm.mempool import Mempools
-    from kmock.mm.page_alloc import PageAllocator
-    from kmock.mm.percpu import PerCpu
-    from kmock.mm.ports import Ports
-    from kmock.mm.shmem import Shmem
-    from kmock.mm.slub import Slub
-    from kmock.mm.uaccess import Uaccess
-    from kmock.mm.vmalloc import Vmalloc
     from kmock.mm.zones import Zone
-    from kmock.sanitizers.census import Census
-    from kmock.sanitizers.grabs import Grabs
-    from kmock.sanitizers.guarded_fields import GuardedFields
-    from kmock.sanitizers.kmemleak import Kmemleak
-    from kmock.sanitizers.kmsan import Kmsan
-    from kmock.sanitizers.leftovers import Leftovers
-    from kmock.sanitizers.lockdep import Lockdep
-    from kmock.sanitizers.pfnmaps import PfnMaps
     from kmock.user.process import Process
 
 FIRST_PID = 100
 
 
-T = TypeVar("T")
-
-
-class Subsystem(Generic[T]):
-    """A part of a kernel that comes up when it is first asked for; ``home`` is ``module:class`` below kmock.
-
-    What came up lies in the kernel's own attributes and is found there before this, so it costs nothing later.
-    """
-
-    def __init__(self, home: str) -> None:
-        self.home = home
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self.name = name
-
-    @functools.cached_property
-    def cls(self) -> Callable[[Kernel], T]:
-        """The class, imported when the first kernel asks for it."""
-        module, _, name = self.home.partition(":")
-        found: Callable[[Kernel], T] = getattr(import_module(f"kmock.{module}"), name)
-        return found
-
-    @overload
-    def __get__(self, kernel: None, owner: type) -> Subsystem[T]: ...
-    @overload
-    def __get__(self, kernel: Kernel, owner: type) -> T: ...
-    def __get__(self, kernel: Kernel | None, owner: type) -> Subsystem[T] | T:
-        if kernel is None:
-            return self
-        up = vars(kernel)[self.name] = self.cls(kernel)
-        return up
-
-
-class Kernel(Panic):
+class Kernel(Subsystems, Panic):
     """One booted machine. Made by :func:`boot`; a context manager that shuts down at its end."""
 
     def __init__(self, config: KernelConfig) -> None:
@@ -173,125 +92,6 @@ class Kernel(Panic):
 
         self._previous = current.kernel
         current.kernel = self
-
-    # -- subsystems that come up when first used --------------------------------------------------
-
-    boot_memory: Subsystem[BootMemory] = Subsystem("mm.boot_memory:BootMemory")
-    """Memory before the page allocator has it."""
-    memory_blocks: Subsystem[MemoryBlocks] = Subsystem("mm.memory_hotplug:MemoryBlocks")
-    """Memory that came after boot."""
-    page_alloc: Subsystem[PageAllocator] = Subsystem("mm.page_alloc:PageAllocator")
-    """Whole pages, and the zones they lie in."""
-    slab: Subsystem[Slub] = Subsystem("mm.slub:Slub")
-    """Objects of one size, and kmalloc()."""
-    contracts: Subsystem[Contracts] = Subsystem("kernel.contracts:Contracts")
-    """The check of every call's contract."""
-    balance: Subsystem[Balance] = Subsystem("kernel.balance:Balance")
-    """What has to be as it was when the test ends."""
-    lockdep: Subsystem[Lockdep] = Subsystem("sanitizers.lockdep:Lockdep")
-    """Misuse of locks."""
-    guarded_fields: Subsystem[GuardedFields] = Subsystem("sanitizers.guarded_fields:GuardedFields")
-    """Members of structs that are touched without their lock."""
-    rcu: Subsystem[Rcu] = Subsystem("kernel.rcu:Rcu")
-    """Grace periods."""
-    irqs: Subsystem[Irqs] = Subsystem("kernel.irq:Irqs")
-    """Interrupt lines."""
-    softirqs: Subsystem[Softirqs] = Subsystem("kernel.softirq:Softirqs")
-    """Work that interrupts leave for later."""
-    tasklets: Subsystem[Tasklets] = Subsystem("kernel.tasklet:Tasklets")
-    """Small functions that run as softirqs."""
-    timers: Subsystem[Timers] = Subsystem("kernel.timer:Timers")
-    """Timers in jiffies."""
-    hrtimers: Subsystem[HrTimers] = Subsystem("kernel.hrtimer:HrTimers")
-    """Timers in nanoseconds."""
-    workqueues: Subsystem[Workqueues] = Subsystem("kernel.workqueue:Workqueues")
-    """Work for process context."""
-    irq_works: Subsystem[IrqWorks] = Subsystem("kernel.irq_work:IrqWorks")
-    """Work for hard interrupt context."""
-    kmsan: Subsystem[Kmsan] = Subsystem("sanitizers.kmsan:Kmsan")
-    """Uninitialised memory."""
-    kmemleak: Subsystem[Kmemleak] = Subsystem("sanitizers.kmemleak:Kmemleak")
-    """Unreferenced memory."""
-    census: Subsystem[Census] = Subsystem("sanitizers.census:Census")
-    """What is left at the end."""
-    stacks: Subsystem[KernelStacks] = Subsystem("kernel.stack:KernelStacks")
-    """The tasks' kernel stacks."""
-    lists: Subsystem[Lists] = Subsystem("kernel.list:Lists")
-    """Nodes of lists that lie in no simulated memory."""
-    image: Subsystem[Image] = Subsystem("kernel.image:Image")
-    """The kernel's text and data."""
-    dma_pools: Subsystem[DmaPools] = Subsystem("mm.dmapool:DmaPools")
-    """Small blocks that devices can reach."""
-    mempools: Subsystem[Mempools] = Subsystem("mm.mempool:Mempools")
-    """Memory that is there when no other is."""
-    kfree_rcu: Subsystem[KfreeRcu] = Subsystem("mm.kfree_rcu:KfreeRcu")
-    """Memory that is freed after a grace period."""
-    vmalloc: Subsystem[Vmalloc] = Subsystem("mm.vmalloc:Vmalloc")
-    """Virtually contiguous memory."""
-    percpu: Subsystem[PerCpu] = Subsystem("mm.percpu:PerCpu")
-    """Memory that every processor has a copy of."""
-    resources: Subsystem[Resources] = Subsystem("kernel.resource:Resources")
-    """Who uses which bus addresses."""
-    io_ports: Subsystem[Ports] = Subsystem("mm.ports:Ports")
-    """Devices behind I/O ports."""
-    genpools: Subsystem[GenPools] = Subsystem("mm.genalloc:GenPools")
-    """Pools of special memory."""
-    ioremap: Subsystem[Ioremap] = Subsystem("mm.ioremap:Ioremap")
-    """Mappings of device memory."""
-    sched: Subsystem[Scheduler] = Subsystem("kernel.sched:Scheduler")
-    """Tasks other than the test's own."""
-    files: Subsystem[KernelFiles] = Subsystem("fs.files:KernelFiles")
-    """``/proc``, ``/sys`` and ``/dev``."""
-    modules: Subsystem[Modules] = Subsystem("kernel.module:Modules")
-    """Loaded modules."""
-    leftovers: Subsystem[Leftovers] = Subsystem("sanitizers.leftovers:Leftovers")
-    """What modules and files leave behind."""
-    uaccess: Subsystem[Uaccess] = Subsystem("mm.uaccess:Uaccess")
-    """Copies from and to processes."""
-    shmem: Subsystem[Shmem] = Subsystem("mm.shmem:Shmem")
-    """Shared anonymous memory."""
-    mappings: Subsystem[Mappings] = Subsystem("mm.area_misuse:Mappings")
-    """What drivers do with areas of processes."""
-    pfnmaps: Subsystem[PfnMaps] = Subsystem("sanitizers.pfnmaps:PfnMaps")
-    """Frames and pages that drivers show to processes."""
-    grabs: Subsystem[Grabs] = Subsystem("sanitizers.grabs:Grabs")
-    """Pages of processes that drivers have."""
-    chrdevs: Subsystem[CharDevices] = Subsystem("fs.char_dev:CharDevices")
-    """Character devices."""
-    misc: Subsystem[MiscDevices] = Subsystem("fs.misc:MiscDevices")
-    """Devices of major 10."""
-    classes: Subsystem[Classes] = Subsystem("drivers.classes:Classes")
-    """Device classes."""
-    devices: Subsystem[Devices] = Subsystem("drivers.core:Devices")
-    """Devices."""
-    dma: Subsystem[Dma] = Subsystem("dma.mapping:Dma")
-    """Memory that devices reach."""
-    buses: Subsystem[Buses] = Subsystem("drivers.bus:Buses")
-    """Buses, and their drivers."""
-    platform: Subsystem[PlatformBus] = Subsystem("drivers.platform:PlatformBus")
-    """Devices that no bus can find."""
-    pci: Subsystem[Pci] = Subsystem("drivers.pci.bus:Pci")
-    """The PCI bus."""
-    sysfs: Subsystem[Sysfs] = Subsystem("fs.sysfs:Sysfs")
-    """What objects show in ``/sys``."""
-    managed: Subsystem[Managed] = Subsystem("drivers.devm:Managed")
-    """What the kernel knows how to give back for a device."""
-    devres: Subsystem[Devres] = Subsystem("drivers.devres:Devres")
-    """What devices give back by themselves."""
-    devtmpfs: Subsystem[DevTmpFs] = Subsystem("fs.devtmpfs:DevTmpFs")
-    """``/dev``."""
-
-    @functools.cached_property
-    def bus(self) -> Bus:
-        """The devices that answer at physical addresses."""
-        from kmock.hw.mmio import Bus  # noqa: PLC0415 -- comes up when first used
-
-        return Bus()
-
-    @functools.cached_property
-    def processes(self) -> list[Process]:
-        """The living user processes."""
-        return []
 
     # -- the test's side --------------------------------------------------------------------------
 

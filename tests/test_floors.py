@@ -18,7 +18,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("mm",),
     ("dma", "fs", "drivers"),
     ("user",),
-    ("machine", "__init__"),
+    ("machine", "subsystems", "__init__"),
     ("explore",),
     ("linux",),
     ("plugin", "reporting", "cli"),

@@ -7,9 +7,9 @@ import pytest
 import kmock
 from kmock.current import current
 from kmock.linux.slab import GFP_KERNEL, kfree, kmalloc
-from kmock.machine import Kernel, Subsystem
+from kmock.subsystems import Subsystem, Subsystems
 
-SUBSYSTEMS = [(name, part) for name, part in vars(Kernel).items() if isinstance(part, Subsystem)]
+SUBSYSTEMS = [(name, part) for name, part in vars(Subsystems).items() if isinstance(part, Subsystem)]
 
 
 @pytest.mark.parametrize(("name", "part"), SUBSYSTEMS, ids=[name for name, _ in SUBSYSTEMS])

@@ -27,6 +27,7 @@ from kmock.sanitizers.dma_entry import (
     Piece,
 )
 from kmock.sanitizers.object import SCAN_HELD
+from kmock.sanitizers.pfnmaps import COHERENT_ALLOC
 
 if TYPE_CHECKING:
     from kmock.drivers.core import device
@@ -38,7 +39,6 @@ _FILE: Final = "kernel/dma/mapping.c"
 DEVRES_SIZE: Final = 40
 """sizeof(struct dma_devres)."""
 # Alloc calls by what they give, so that wrong frees and leaks of the pages are told in their terms.
-ALLOC: Final = "dma_alloc_coherent"
 ALLOC_PAGES: Final = "dma_alloc_pages"
 
 
@@ -67,9 +67,9 @@ class Coherent:
             k.warn("dma-map-no-mask", f"{_FILE}:499", "dma_alloc_attrs", key=dev)
         if gfp & _ZONES:
             self._zones(gfp)
-        found = self._pages(dev, size, gfp & ~_ZONES, attrs, ALLOC)
+        found = self._pages(dev, size, gfp & ~_ZONES, attrs, COHERENT_ALLOC)
         if found is None:
-            return null(ALLOC, size), DMA_MAPPING_ERROR
+            return null(COHERENT_ALLOC, size), DMA_MAPPING_ERROR
         page, dma = found
         m = Mapping(dev, COHERENT, dma, size, DMA_BIDIRECTIONAL, (Piece(0, page.phys, size),), attrs)
         k.dma.begin(m, -1, page.owner)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+from kmock.dma.barriers import Barriers
 from kmock.dma.cache import Caches
 from kmock.dma.coherent import Coherent
 from kmock.dma.direct import Direct
@@ -57,6 +58,7 @@ class Dma:
         self.swiotlb = Swiotlb(kernel)
         self.caches = Caches(kernel)
         self.ownership = Ownership(kernel, self.debug)
+        self.barriers = Barriers(kernel)
         self.iommu = Iommu()
         self.ops: Direct | IommuOps = IommuOps(kernel, self.iommu) if kernel.config.iommu else Direct(kernel)
         self.sg = ScatterGather(kernel)

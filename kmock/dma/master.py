@@ -84,6 +84,8 @@ class Master:
             )
         if m.type == RESOURCE:
             return b"".join(self._peer_read(at, size) for at, size in _words(m.phys + addr - m.dma, n))
+        if m.type == COHERENT:
+            k.dma.barriers.fetched(m, m.phys + addr - m.dma, n)
         return b"".join(
             k.dma.caches.read(at, size) if cached else k.ram.bytes[at : at + size].tobytes()
             for at, size, cached in self._runs(m, addr, n)
@@ -102,6 +104,8 @@ class Master:
                 self._peer_write(at, data[done : done + size])
                 done += size
         else:
+            if m.type == COHERENT:
+                k.dma.barriers.deposited(m, m.phys + addr - m.dma, data)
             for at, size, cached in self._runs(m, addr, len(data)):
                 piece = data[done : done + size]
                 if cached:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from kmock.explore.explorer import Explorer
 from kmock.explore.memory import ExploringMemory
-from kmock.machine import Kernel, Subsystem
+from kmock.machine import Kernel
+from kmock.subsystems import Subsystem
 
 if TYPE_CHECKING:
     from kmock.config import KernelConfig

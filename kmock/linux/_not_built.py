@@ -11,7 +11,7 @@ from kmock.errors import NotBuiltError
 
 NOT_BUILT: Final = {
     "dma_mapping": """
-        dma_mmap_attrs dma_mmap_coherent dma_mmap_noncontiguous dma_mmap_pages dma_mmap_wc
+        dma_mmap_noncontiguous dma_mmap_pages
     """,
     "fs": """
         __generic_file_write_iter device_driver_mmap filemap_fdatawait filemap_fdatawait_range filemap_flush

@@ -24,6 +24,8 @@ T = TypeVar("T")
 def _fence(k: Kernel, *, read: bool = True, write: bool = True) -> None:
     if k.explorer is not None:
         k.explorer.fence(read=read, write=write)
+    if write and "dma" in vars(k):
+        k.dma.barriers.fence()
 
 
 @api(since="1.0")

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from kmock.current import current
 from kmock.dma import masks as _masks
+from kmock.dma import mmap
 from kmock.dma import scatterlist as _sg
 from kmock.dma.cache import CACHELINE
 from kmock.dma.masks import DMA_BIT_MASK, SZ_4G_MASK
 from kmock.dma.scatterlist import scatterlist, sg_table
 from kmock.lang.ptr import NULL, Ptr
 from kmock.lang.struct import as_ptr
-from kmock.linux._api import Sleeps, api
+from kmock.linux._api import Sleeps, Where, api
 from kmock.linux._header import header_getattr
 from kmock.linux.device import device
 from kmock.linux.dma_direction import (
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from kmock.dma.scatterlist import Sgl
     from kmock.machine import Kernel
     from kmock.mm.page import Page
+    from kmock.mm.vma import vm_area_struct
 
 
 def _p(addr: Any) -> Ptr:
@@ -321,6 +323,26 @@ def dma_get_sgtable_attrs(
     return k.dma.memory.sgtable(dev, sgt, _p(cpu_addr), dma_addr, size)
 
 
+@api(since="2.6.11", sleeps=Sleeps.ALWAYS, illegal=Where.INTERRUPT, fails=True)
+def dma_mmap_coherent(k: Kernel, dev: device, vma: vm_area_struct, cpu_addr: int, dma_addr: int, size: int) -> int:
+    """Show coherent memory of ``size`` bytes all over an area, from page ``vm_pgoff`` on: 0, or -ENXIO where it does not fit."""
+    return mmap.mmap(k, dev, vma, cpu_addr, dma_addr, size)
+
+
+@api(since="3.5", sleeps=Sleeps.ALWAYS, illegal=Where.INTERRUPT, fails=True)
+def dma_mmap_attrs(
+    k: Kernel, dev: device, vma: vm_area_struct, cpu_addr: int, dma_addr: int, size: int, attrs: int
+) -> int:
+    """``dma_mmap_coherent()`` with attributes."""
+    return mmap.mmap(k, dev, vma, cpu_addr, dma_addr, size)
+
+
+@api(since="3.5", sleeps=Sleeps.ALWAYS, illegal=Where.INTERRUPT, fails=True)
+def dma_mmap_wc(k: Kernel, dev: device, vma: vm_area_struct, cpu_addr: int, dma_addr: int, size: int) -> int:
+    """``dma_mmap_coherent()`` for what ``dma_alloc_wc()`` gave."""
+    return mmap.mmap(k, dev, vma, cpu_addr, dma_addr, size)
+
+
 @api(since="5.13", sleeps=Sleeps.GFP, undo="dma_free_noncontiguous", fails=True, sleeper="dma-alloc-atomic")
 def dma_alloc_noncontiguous(k: Kernel, dev: device, size: int, dir: int, gfp: int, attrs: int) -> sg_table | Ptr:
     """Allocate pages for the device that need not lie side by side, as a mapped table; NULL without."""
@@ -536,6 +558,9 @@ __all__ = [
     "dma_map_single_attrs",
     "dma_mapping_error",
     "dma_max_mapping_size",
+    "dma_mmap_attrs",
+    "dma_mmap_coherent",
+    "dma_mmap_wc",
     "dma_need_sync",
     "dma_opt_mapping_size",
     "dma_set_coherent_mask",

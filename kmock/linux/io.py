@@ -1,7 +1,7 @@
 """``<linux/io.h>`` and ``<asm/io.h>``: mapping device memory, and loading and storing its registers.
 
 The cookie of ``ioremap()`` is no pointer to dereference: ``readl()`` and its kin, ``memcpy_fromio()`` and the like
-are the way. Where the kernel has relaxed forms, they differ in ordering only, and this machine orders everything.
+are the way. The relaxed forms differ in ordering only: what they may have overtaken is told when a device reads it.
 """
 
 from __future__ import annotations
@@ -209,52 +209,70 @@ def readq_relaxed(k: Kernel, addr: Any) -> int:
     return k.ioremap.io.read(_cookie(addr), 8)
 
 
+def _ordered(k: Kernel) -> None:
+    """What was stored to memory before is visible to the device that is told now."""
+    if "dma" in vars(k):
+        k.dma.barriers.fence()
+
+
+def _relaxed(k: Kernel, value: int, addr: int, width: int) -> None:
+    """It need not be."""
+    if "dma" in vars(k):
+        k.dma.barriers.relaxed(lambda: k.ioremap.io.write(value, addr, width))
+    else:
+        k.ioremap.io.write(value, addr, width)
+
+
 @api(since="1.0")
 def writeb(k: Kernel, value: int, addr: Any) -> None:
     """Store a byte to a device."""
+    _ordered(k)
     k.ioremap.io.write(value, _cookie(addr), 1)
 
 
 @api(since="1.0")
 def writew(k: Kernel, value: int, addr: Any) -> None:
     """Store 16 bits to a device."""
+    _ordered(k)
     k.ioremap.io.write(value, _cookie(addr), 2)
 
 
 @api(since="1.0")
 def writel(k: Kernel, value: int, addr: Any) -> None:
     """Store 32 bits to a device."""
+    _ordered(k)
     k.ioremap.io.write(value, _cookie(addr), 4)
 
 
 @api(since="2.6.0")
 def writeq(k: Kernel, value: int, addr: Any) -> None:
     """Store 64 bits to a device."""
+    _ordered(k)
     k.ioremap.io.write(value, _cookie(addr), 8)
 
 
 @api(since="3.17")
 def writeb_relaxed(k: Kernel, value: int, addr: Any) -> None:
     """``writeb()`` without ordering against memory."""
-    k.ioremap.io.write(value, _cookie(addr), 1)
+    _relaxed(k, value, _cookie(addr), 1)
 
 
 @api(since="3.17")
 def writew_relaxed(k: Kernel, value: int, addr: Any) -> None:
     """``writew()`` without ordering against memory."""
-    k.ioremap.io.write(value, _cookie(addr), 2)
+    _relaxed(k, value, _cookie(addr), 2)
 
 
 @api(since="3.17")
 def writel_relaxed(k: Kernel, value: int, addr: Any) -> None:
     """``writel()`` without ordering against memory."""
-    k.ioremap.io.write(value, _cookie(addr), 4)
+    _relaxed(k, value, _cookie(addr), 4)
 
 
 @api(since="3.17")
 def writeq_relaxed(k: Kernel, value: int, addr: Any) -> None:
     """``writeq()`` without ordering against memory."""
-    k.ioremap.io.write(value, _cookie(addr), 8)
+    _relaxed(k, value, _cookie(addr), 8)
 
 
 # --- blocks -------------------------------------------------------------------------------------------------------------

@@ -22,15 +22,20 @@ _ULONG: Final = 1 << 64
 _REMAPPED: Final = VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP
 
 
-def remap_pfn_range(vma: vm_area_struct, address: int, pfn: int, size: int, prot: int) -> int:
-    """``remap_pfn_range()``: show the frames from ``pfn`` on at ``address``; 0 or -errno, and then nothing of them."""
+def remap_pfn_range(
+    vma: vm_area_struct, address: int, pfn: int, size: int, prot: int, *, coherent: bool = False
+) -> int:
+    """``remap_pfn_range()``: show the frames from ``pfn`` on at ``address``; 0 or -errno, and then nothing of them.
+
+    ``coherent`` says that it is the DMA API that shows coherent memory.
+    """
     k = vma.vm_mm.kernel
     length = page_align(size)
     err, prot = track_pfn_remap(vma, prot, pfn, address, length)
     if err:
         k.pfnmaps.remap_failed(vma, address)
         return -errno.EINVAL
-    k.pfnmaps.vet(vma, address, pfn, size)
+    k.pfnmaps.vet(vma, address, pfn, size, coherent=coherent)
     err = _remap(vma, address, pfn, length, prot)
     if err:
         zap_range(vma, address, address + length)

@@ -260,6 +260,10 @@ class Grabs:
         if not grab.live:
             grab.free_stack = k.capture()
             grab.free_task = k.current
+            dma = vars(k).get("dma")
+            for mapping in dma.ownership.frames.get(grab.page.pfn, ()) if dma is not None else ():
+                text = f"it is given back while the device has it: {mapping.what}"
+                self._report("gup-use-after-unpin", grab, text, grab.free_stack, mapped=mapping.stack)
 
     def freed(self, page: Page) -> None:
         """A page goes back to the allocator, whatever its record says."""

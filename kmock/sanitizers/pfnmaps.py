@@ -38,6 +38,7 @@ _FORBIDDEN: Final = (-1, -13)
 _PG_SLAB: Final = 9
 _ULONG: Final = 1 << 64
 PHYS_BITS: Final = 46
+COHERENT_ALLOC = "dma_alloc_coherent"
 
 
 class ShownPage:
@@ -81,14 +82,17 @@ class PfnMaps:
 
     # -- is it the right thing --------------------------------------------------------------------
 
-    def vet(self, vma: vm_area_struct, address: int, pfn: int, size: int) -> None:
-        """``size`` bytes from frame ``pfn`` on are about to be shown at ``address``."""
+    def vet(self, vma: vm_area_struct, address: int, pfn: int, size: int, *, coherent: bool) -> None:
+        """``size`` bytes from frame ``pfn`` on are about to be shown at ``address``; as ``coherent`` memory, or just so."""
         end = address + (size + PAGE_SIZE - 1 & -PAGE_SIZE)
         if (vma.vm_pgoff + vma.pages) << 12 > _ULONG:
             text = f"vm_pgoff {vma.vm_pgoff:#x} and {vma.pages} page(s) more are beyond any object's end"
             self._report("mmap-offset-overflow", text, key=(vma, "offset"))
         elif self._wrong_frame(pfn):
             return
+        elif not coherent and getattr(self._owner(pfn), "call", "") == COHERENT_ALLOC:
+            text = "the frame belongs to dma_alloc_coherent(): where it lies, and how it is cached, is the DMA API's business"
+            self._report("dma-mmap-coherent-bad", text, key=(vma, "coherent"))
         elif end > vma.vm_end:
             text = f"[{address:#x}, {end:#x}) is mapped, and the area ends at {vma.vm_end:#x}"
             self._report("mmap-size-unchecked", text, key=(vma, "end"))

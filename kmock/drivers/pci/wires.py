@@ -48,6 +48,7 @@ class PciWires:
     def after(self, nsecs: int, action: Callable[[], object]) -> None:
         """Let the device go on later; once it is unplugged it does no more."""
         k = self.kernel
+        action = k.dma.barriers.carry(action)
 
         def due() -> None:
             if self.pdev.model is not None and self.pdev.model.wires is self:
