@@ -11,7 +11,7 @@ from kmock.linux.fs import file_operations
 from kmock.linux.interrupt import IRQ_HANDLED, free_irq, request_irq
 from kmock.linux.miscdevice import misc_deregister, misc_register, miscdevice
 from kmock.linux.module import MODULE_LICENSE, THIS_MODULE, module_exit, module_init
-from kmock.linux.percpu import alloc_percpu, free_percpu, num_online_cpus, per_cpu_ptr, this_cpu_add, this_cpu_inc
+from kmock.linux.percpu import alloc_percpu, for_each_possible_cpu, free_percpu, per_cpu_ptr, this_cpu_add, this_cpu_inc
 from kmock.linux.slab import GFP_KERNEL, kfree, kmalloc
 from kmock.linux.types import NULL, Struct, u64
 from kmock.linux.uaccess import copy_from_user, copy_to_user
@@ -55,7 +55,7 @@ def pstats_write(filp, buf, count, pos):
 
 
 def pstats_read(filp, buf, count, pos):
-    copies = [per_cpu_ptr(stats, cpu) for cpu in range(num_online_cpus())]
+    copies = [per_cpu_ptr(stats, cpu) for cpu in for_each_possible_cpu()]
     total = kmalloc(16, GFP_KERNEL)
     if not total:
         return -ENOMEM

@@ -63,7 +63,8 @@ from kmock.linux.percpu_defs import (
     this_cpu_write,
     this_cpu_xchg,
 )
-from kmock.linux.smp import get_cpu, num_online_cpus, put_cpu, raw_smp_processor_id, smp_processor_id
+from kmock.linux.smp import *  # noqa: F403 -- the C header includes it
+from kmock.linux.smp import __all__ as _smp
 from kmock.mm import percpu_misuse, percpu_var
 from kmock.mm.gfp import GFP_KERNEL
 from kmock.mm.percpu import MIN_UNIT_SIZE as PCPU_MIN_UNIT_SIZE
@@ -107,7 +108,7 @@ def free_percpu(k: Kernel, ptr: Any) -> None:
 __getattr__ = header_getattr(
     __name__, {"__alloc_reserved_percpu", "is_kernel_percpu_address", "per_cpu_ptr_to_phys", "pcpu_alloc_size"}
 )
-__all__ = [
+_OWN = [
     "DECLARE_PER_CPU",
     "DEFINE_PER_CPU",
     "PCPU_MIN_UNIT_SIZE",
@@ -130,13 +131,10 @@ __all__ = [
     "alloc_percpu",
     "alloc_percpu_gfp",
     "free_percpu",
-    "get_cpu",
     "get_cpu_ptr",
     "get_cpu_var",
-    "num_online_cpus",
     "per_cpu",
     "per_cpu_ptr",
-    "put_cpu",
     "put_cpu_ptr",
     "put_cpu_var",
     "raw_cpu_add",
@@ -154,8 +152,6 @@ __all__ = [
     "raw_cpu_sub_return",
     "raw_cpu_write",
     "raw_cpu_xchg",
-    "raw_smp_processor_id",
-    "smp_processor_id",
     "this_cpu_add",
     "this_cpu_add_return",
     "this_cpu_and",
@@ -172,3 +168,4 @@ __all__ = [
     "this_cpu_write",
     "this_cpu_xchg",
 ]
+__all__ = sorted({*_OWN, *_smp})  # noqa: PLE0605 -- a list

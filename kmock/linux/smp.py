@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from kmock.kernel import preempt
 from kmock.linux._api import api
 from kmock.linux._header import header_getattr
+from kmock.linux.cpumask import *  # noqa: F403 -- the C header includes it
+from kmock.linux.cpumask import __all__ as _cpumask
 
 if TYPE_CHECKING:
     from kmock.machine import Kernel
@@ -37,17 +39,11 @@ def put_cpu(k: Kernel) -> None:
     preempt.preempt_enable(k)
 
 
-@api(since="2.6.0")
-def num_online_cpus(k: Kernel) -> int:
-    """How many processors there are."""
-    return len(k.cpus)
-
-
 __getattr__ = header_getattr(__name__, {"smp_call_function_single", "on_each_cpu", "smp_call_function"})
-__all__ = [
+_OWN = [
     "get_cpu",
-    "num_online_cpus",
     "put_cpu",
     "raw_smp_processor_id",
     "smp_processor_id",
 ]
+__all__ = sorted({*_OWN, *_cpumask})  # noqa: PLE0605 -- a list
