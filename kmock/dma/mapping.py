@@ -12,6 +12,7 @@ from kmock.dma.barriers import Barriers
 from kmock.dma.cache import Caches
 from kmock.dma.coherent import Coherent
 from kmock.dma.direct import Direct
+from kmock.dma.hearsay import Hearsay
 from kmock.dma.iommu import IommuOps
 from kmock.dma.master import Master
 from kmock.dma.ownership import Ownership
@@ -59,6 +60,7 @@ class Dma:
         self.caches = Caches(kernel)
         self.ownership = Ownership(kernel, self.debug)
         self.barriers = Barriers(kernel)
+        self.hearsay = Hearsay(kernel)
         self.iommu = Iommu()
         self.ops: Direct | IommuOps = IommuOps(kernel, self.iommu) if kernel.config.iommu else Direct(kernel)
         self.sg = ScatterGather(kernel)

@@ -105,7 +105,9 @@ class Master:
                 done += size
         else:
             if m.type == COHERENT:
-                k.dma.barriers.deposited(m, m.phys + addr - m.dma, data)
+                at = m.phys + addr - m.dma
+                k.dma.barriers.deposited(m, at, data)
+                k.dma.hearsay.deposited(at, len(data))
             for at, size, cached in self._runs(m, addr, len(data)):
                 piece = data[done : done + size]
                 if cached:

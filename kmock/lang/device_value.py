@@ -8,7 +8,7 @@ from __future__ import annotations
 
 
 class DeviceValue(int):
-    """A number that was read from the register at physical address, or port, ``source``."""
+    """A number that was read at physical address, or port, ``source``: a register, or memory that the device wrote."""
 
     source: int
 

@@ -123,7 +123,9 @@ class ScalarField(Field):
         """Load it."""
         k = current.kernel or current.get()
         offset = self.offset if k.layout.bits == 64 else self.at(view)
-        return int.from_bytes(k.mem.load(view._ptr, offset, self.bytes), self.order, signed=self.signed)
+        mem = k.mem
+        value = int.from_bytes(mem.load(view._ptr, offset, self.bytes), self.order, signed=self.signed)
+        return value if mem.told is None else mem.told(view._ptr, offset, value)
 
     def __set__(self, view: Struct, value: int) -> None:
         k = current.kernel or current.get()

@@ -26,8 +26,8 @@ class View:
         mem = (current.kernel or current.get()).mem
         if mem.lint and (int(self.base) + index * size) % size:
             mem.kernel.kasan.misaligned(int(self.base) + index * size, size, write=False)
-        data = mem.load(self.base, index * size, size)
-        return int.from_bytes(data, self.order, signed=self.signed)
+        value = int.from_bytes(mem.load(self.base, index * size, size), self.order, signed=self.signed)
+        return value if mem.told is None else mem.told(self.base, index * size, value)
 
     def __setitem__(self, index: int, value: int) -> None:
         size = self.size

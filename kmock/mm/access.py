@@ -54,6 +54,7 @@ class Memory:
         "quick",
         "regions",
         "size",
+        "told",
     )
 
     watched: ClassVar[bool] = False
@@ -71,6 +72,8 @@ class Memory:
         """Pointers stored in memory, by page frame and physical address, so that provenance survives."""
         self._watched: dict[int, tuple[Allocation, Callable[[Allocation], None]]] = {}
         """Whom to tell when an allocation is being freed, by physical address."""
+        self.told: Callable[[Ptr, int, int], int] | None = None
+        """Who says what a number is that was loaded at an offset of a pointer, once devices write numbers."""
         self.embedded = Embedded(self)
         self.regions: list[Region] = []
         self.lint = kernel.config.lint

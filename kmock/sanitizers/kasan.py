@@ -141,8 +141,9 @@ class Kasan:
         if kind in _PAST_THE_END or kind.endswith("out-of-bounds"):
             chosen = chosen_by_device()
             if chosen is not None:
-                kind = "mmio-value-unchecked"
-                lines.append(f"The {chosen[0]} is {chosen[1]:#x}, as the device said at {chosen[1].source:#x}")
+                role, value = chosen
+                kind = k.dma.hearsay.kind(value.source) if k.ram.exists(value.source) else "mmio-value-unchecked"
+                lines.append(f"The {role} is {value:#x}, as the device said at {value.source:#x}")
         if about is not None:
             stacks |= origin_stacks(about)
         if now is not None:
