@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from kmock.mm.page import Page
 
 PAGE_SIZE: Final = 4096
+_F_MAPPING: Final = 0xD8
+"""``offsetof(struct file, f_mapping)``."""
 
 
 # -- what is there --------------------------------------------------------------------------------
@@ -96,6 +98,8 @@ def read_page(k: Kernel, mapping: address_space, page: Page, file: Any = None) -
 def filemap_fault(vmf: vm_fault) -> int:
     """``filemap_fault()``: bring a page of a file, up to date and locked."""
     k = vmf.vma.vm_mm.kernel
+    if vmf.vma.vm_file is None:
+        k.kasan.page_fault(_F_MAPPING, write=False, origin=None, by="filemap_fault", n=8)
     mapping: address_space = vmf.vma.vm_file.f_mapping
     if _beyond(mapping, vmf.pgoff):
         return VM_FAULT_SIGBUS

@@ -97,9 +97,12 @@ class Process(ProcessMemory):
 
     def _open_file(self, path: str, flags: int, fd: int) -> int:
         fs = self.kernel.diskfs
+        known = path in fs.inodes
         inode = fs.lookup(path, flags)
         if inode is None:
             return -errno.ENOENT
+        if known and flags & os.O_CREAT and flags & os.O_EXCL:
+            return -errno.EEXIST
         file = File(path, inode, flags, inode.i_fop)
         opened(file)
         if flags & os.O_TRUNC:

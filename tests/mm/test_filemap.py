@@ -295,6 +295,8 @@ class TestFiles:
         with pytest.raises(FileNotFoundError):
             p.open("/mnt/other")
         assert p.write(p.open("/mnt/other", os.O_RDWR | os.O_CREAT), b"new") == 3
+        with pytest.raises(FileExistsError):
+            p.open("/mnt/other", os.O_RDWR | os.O_CREAT | os.O_EXCL)
         p.open("/mnt/data", os.O_RDWR | os.O_TRUNC)
         assert inode.i_size == 0
 
@@ -338,6 +340,12 @@ class TestFiles:
         p.store(addr, b"x")
         assert asked == [VM_FAULT_LOCKED | VM_FAULT_MAJOR, "write"]
         assert inode.i_mapping.dirty == {0}
+
+    def test_an_area_without_a_file_is_an_oops(self, k, p, inode):
+        addr = shared(p, inode)
+        p.mm.vma_lookup(addr).vm_file = None
+        with k.expect("null-*"), pytest.raises(kmock.KernelOops):
+            p.load(addr, 1)
 
     def test_a_device_has_no_page_cache_to_map(self, p):
         misc = miscdevice(name="dev", fops=file_operations(mmap=generic_file_mmap))
