@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from kmock.drivers.core import device as Device
     from kmock.drivers.pci.device import pci_dev
     from kmock.drivers.platform import platform_device
+    from kmock.fs.diskfs import DiskInode
     from kmock.fs.file import Inode
     from kmock.hw.mmio import Model, Window
     from kmock.hw.pci import Bar
@@ -287,6 +288,13 @@ class Kernel(Subsystems, Panic):
     def mknod(self, path: str, dev: int) -> Inode:
         """Make a character device node at ``path``, as ``mknod(1)`` does."""
         return self.devtmpfs.mknod(path, dev)
+
+    def inode(self, size: int, path: str = "") -> DiskInode:
+        """Make a file of ``size`` bytes on a simulated disk (``inode.disk``), of which no page is in memory.
+
+        Processes open it at ``inode.path``: ``path``, or a fresh name below ``/mnt``.
+        """
+        return self.diskfs.make(size, path)
 
     # -- what subsystems share --------------------------------------------------------------------
 

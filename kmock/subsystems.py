@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from kmock.drivers.platform import PlatformBus
     from kmock.fs.char_dev import CharDevices
     from kmock.fs.devtmpfs import DevTmpFs
+    from kmock.fs.diskfs import DiskFs
     from kmock.fs.files import KernelFiles
     from kmock.fs.misc import MiscDevices
     from kmock.fs.sysfs import Sysfs
@@ -202,6 +203,8 @@ class Subsystems:
     """What the kernel knows how to give back for a device."""
     devres: Subsystem[Devres] = Subsystem("drivers.devres:Devres")
     """What devices give back by themselves."""
+    diskfs: Subsystem[DiskFs] = Subsystem("fs.diskfs:DiskFs")
+    """Ordinary files."""
     devtmpfs: Subsystem[DevTmpFs] = Subsystem("fs.devtmpfs:DevTmpFs")
     """``/dev``."""
 

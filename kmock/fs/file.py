@@ -73,6 +73,9 @@ class file_operations(OpTable):
 class Inode:
     """``struct inode`` of a device node: ``i_rdev`` says which device, ``i_cdev`` its driver's entry."""
 
+    s_dev = 0x05
+    """``inode->i_sb->s_dev``: the device that its file system is on, for nodes ``devtmpfs``'."""
+
     def __init__(self, i_ino: int, i_mode: int, i_rdev: int = 0) -> None:
         self.i_ino = i_ino
         self.i_mode = i_mode

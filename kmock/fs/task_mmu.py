@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from kmock.user.process import Process
 
 _PAGE = 4096
-_DEV_TMPFS = 5
 _SHMEM_DEV = 1
 
 
@@ -77,7 +76,7 @@ def _header(vma: vm_area_struct) -> str:
     if file is not None:
         inode = getattr(file, "f_inode", None)
         pgoff = vma.vm_pgoff << 12
-        dev, ino = (_DEV_TMPFS, inode.i_ino) if inode is not None else (_SHMEM_DEV, file.ino)
+        dev, ino = (inode.s_dev, inode.i_ino) if inode is not None else (_SHMEM_DEV, file.ino)
     line = f"{vma.vm_start:08x}-{vma.vm_end:08x} {perms} {pgoff:08x} 00:{dev:02x} {ino} "
     name = _name(vma, file)
     return f"{line:<72} {name}" if name else line

@@ -31,6 +31,7 @@ SYSCALLS = {
     "madvise": 28,
     "fork": 57,
     "fsync": 74,
+    "ftruncate": 77,
     "mlock": 149,
     "munlock": 150,
 }

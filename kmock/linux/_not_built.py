@@ -15,12 +15,12 @@ NOT_BUILT: Final = {
     """,
     "fs": """
         __generic_file_write_iter device_driver_mmap filemap_fdatawait filemap_fdatawait_range filemap_flush
-        filemap_write_and_wait_range generic_file_aio_read generic_file_aio_write generic_file_read_iter
+        generic_file_aio_read generic_file_aio_write generic_file_read_iter
     """,
     "mm": """
-        filemap_fault invalidate_inode_pages2 invalidate_inode_pages2_range invalidate_mapping_pages
-        truncate_inode_pages truncate_inode_pages_final truncate_inode_pages_range truncate_pagecache
-        truncate_setsize vmtruncate write_one_page
+        invalidate_inode_pages2 invalidate_inode_pages2_range invalidate_mapping_pages
+        truncate_inode_pages_final truncate_inode_pages_range
+        vmtruncate write_one_page
     """,
     "page_flags": """
         set_page_writeback

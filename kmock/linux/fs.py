@@ -21,15 +21,18 @@ from kmock.fs.file import (
 from kmock.fs.file import (
     Inode as inode,
 )
-from kmock.linux._api import Sleeps, api
+from kmock.linux._api import Sleeps, Where, api
 from kmock.linux._header import header_getattr
 from kmock.linux.errno import EFAULT, EINVAL, ESPIPE
 from kmock.linux.fcntl import O_ACCMODE, O_APPEND, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY
 from kmock.linux.kdev_t import MINORBITS, MINORMASK
+from kmock.mm import filemap
 
 if TYPE_CHECKING:
     from kmock.lang.ptr import Ptr
     from kmock.machine import Kernel
+    from kmock.mm.address_space import address_space
+    from kmock.mm.vma import vm_area_struct
 
 _LLONG_MAX = (1 << 63) - 1
 
@@ -204,6 +207,24 @@ def simple_write_to_buffer(k: Kernel, to: Ptr, available: int, ppos: Any, from_:
     return count - left
 
 
+# -- the page cache -------------------------------------------------------------------------------------
+
+
+@api(since="2.0", fails=True)
+def generic_file_mmap(k: Kernel, file: file, vma: vm_area_struct) -> int:
+    """Have an area show a file's pages, a ``mmap`` operation; 0, or -ENOEXEC for a file without any (``mm/filemap.c``)."""
+    return filemap.generic_file_mmap(file, vma)
+
+
+@api(since="2.6.17", sleeps=Sleeps.ALWAYS, illegal=Where.INTERRUPT, fails=True)
+def filemap_write_and_wait_range(k: Kernel, mapping: address_space, lstart: int, lend: int) -> int:
+    """Write the dirty pages of bytes ``[lstart, lend]``, the last included, to the disk; 0 or -errno (``mm/filemap.c``).
+
+    The error of a write that nobody was told of is told once, and forgotten.
+    """
+    return filemap.filemap_write_and_wait_range(k, mapping, lstart, lend)
+
+
 __getattr__ = header_getattr(
     __name__,
     not_built={
@@ -211,10 +232,8 @@ __getattr__ = header_getattr(
         "filemap_fdatawait",
         "filemap_fdatawait_range",
         "filemap_flush",
-        "filemap_write_and_wait_range",
         "generic_file_aio_read",
         "generic_file_aio_write",
-        "generic_file_mmap",
         "generic_file_read_iter",
         "generic_file_write_iter",
         "register_filesystem",
@@ -250,8 +269,10 @@ __all__ = [
     "file",
     "file_inode",
     "file_operations",
+    "filemap_write_and_wait_range",
     "fixed_size_llseek",
     "generic_file_llseek",
+    "generic_file_mmap",
     "i_size_read",
     "i_size_write",
     "imajor",

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from kmock.linux._api import Sleeps, Where, api
 from kmock.linux._header import header_getattr
+from kmock.linux._mm_filemap import *  # noqa: F403 -- a part of this header
+from kmock.linux._mm_filemap import __all__ as _filemap
 from kmock.linux._mm_gup import *  # noqa: F403 -- a part of this header
 from kmock.linux._mm_gup import __all__ as _gup
 from kmock.linux._mm_remap import *  # noqa: F403 -- a part of this header
@@ -433,5 +435,18 @@ _OWN = [
 ]
 __getattr__ = header_getattr(__name__)
 __all__ = sorted(  # noqa: PLE0605 -- a list
-    {*_OWN, *_gfp, *_gup, *_mm_init, *_mm_types, *_mmzone, *_page, *_page_flags, *_page_ref, *_pgtable, *_remap}
+    {
+        *_OWN,
+        *_filemap,
+        *_gfp,
+        *_gup,
+        *_mm_init,
+        *_mm_types,
+        *_mmzone,
+        *_page,
+        *_page_flags,
+        *_page_ref,
+        *_pgtable,
+        *_remap,
+    }
 )

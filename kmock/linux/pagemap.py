@@ -1,4 +1,4 @@
-"""``<linux/pagemap.h>``: the lock of a page."""
+"""``<linux/pagemap.h>``: the lock of a page, and the page cache."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from kmock.linux._api import Sleeps, Where, api
 from kmock.linux._header import header_getattr
+from kmock.linux.fs import filemap_write_and_wait_range  # declared here since 5.17
 
 if TYPE_CHECKING:
     from kmock.machine import Kernel
@@ -31,4 +32,4 @@ def unlock_page(k: Kernel, page: Page) -> None:
 
 
 __getattr__ = header_getattr(__name__)
-__all__ = ["lock_page", "trylock_page", "unlock_page"]
+__all__ = ["filemap_write_and_wait_range", "lock_page", "trylock_page", "unlock_page"]

@@ -8,7 +8,8 @@ from kmock.hw.mmu import PTE_ACCESSED, PTE_DIRTY, PTE_PFN_MASK, PTE_RW
 from kmock.mm.gfp import __GFP_ZERO as GFP_ZERO
 from kmock.mm.gfp import GFP_HIGHUSER_MOVABLE
 from kmock.mm.mm_struct import USER_MEMORY
-from kmock.mm.page import PG_dirty, PG_locked
+from kmock.mm.page import PG_locked
+from kmock.mm.page_writeback import set_page_dirty
 from kmock.mm.rmap import PG_anon_exclusive, add_new_anon_rmap, anon_vma_prepare, is_anon, put_user_page, remove_rmap
 from kmock.mm.unmap import vm_normal_page
 from kmock.mm.vm_fault import (
@@ -63,7 +64,7 @@ def copy_page(k: Kernel, to: Page, pfn: int) -> None:
 
 def dirty_shared_page(vmf: vm_fault, page: Page) -> int:
     """``fault_dirty_shared_page()``: a page of a shared mapping is written to; it is locked, and is unlocked."""
-    page.set(PG_dirty)
+    set_page_dirty(page)
     vmf.vma.vm_mm.kernel.page_alloc.locks.unlock(page)
     return 0
 

@@ -30,7 +30,7 @@ from kmock.mm.foll import (
 )
 from kmock.mm.memory import handle_mm_fault
 from kmock.mm.mm_struct import PTE_SOFT_PRESENT
-from kmock.mm.page import PG_dirty
+from kmock.mm.page_writeback import set_page_dirty
 from kmock.mm.pin import grab_page, migrate_unpinnable
 from kmock.mm.rmap import PG_anon_exclusive, is_anon, mark_page_accessed
 from kmock.mm.unmap import vm_normal_page
@@ -116,7 +116,7 @@ def _follow_page(vma: vm_area_struct, address: int, flags: int) -> Page | int:
         return -errno.ENOMEM
     if flags & FOLL_TOUCH:
         if flags & FOLL_WRITE and not entry & PTE_DIRTY:
-            page.set(PG_dirty)
+            set_page_dirty(page)
         mark_page_accessed(page)
     return page
 

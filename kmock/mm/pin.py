@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, Final
 
+from kmock.mm import page_writeback
 from kmock.mm.cow import copy_page, user_page
 from kmock.mm.foll import FOLL_GET, FOLL_PIN, GUP_PIN_COUNTING_BIAS
 from kmock.mm.gfp import GFP_USER
@@ -105,7 +106,7 @@ def _dirty_and_let_go(k: Kernel, page: Page) -> None:
     k.grabs.dirtied(page)
     if not head.test(PG_dirty):
         k.page_alloc.locks.lock(head, "gup-dirty-lock-atomic")
-        head.set(PG_dirty)
+        page_writeback.set_page_dirty(head)
         k.page_alloc.locks.unlock(head)
     _let_go(k, page)
 
@@ -114,12 +115,9 @@ def _dirty_and_let_go(k: Kernel, page: Page) -> None:
 
 
 def set_page_dirty(k: Kernel, page: Page) -> bool:
-    """``folio_mark_dirty()`` of a page that no file owns; whether it was clean."""
-    head = page.head or page
+    """``set_page_dirty()`` by a driver; whether the page was clean."""
     k.grabs.dirtied(page)
-    clean = not head.test(PG_dirty)
-    head.set(PG_dirty)
-    return clean
+    return page_writeback.set_page_dirty(page)
 
 
 def set_page_dirty_lock(k: Kernel, page: Page) -> int:

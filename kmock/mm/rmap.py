@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from kmock.hw.mmu import PTE_DIRTY, PTE_PFN_MASK, PTE_RW
 from kmock.mm.page import Page, PG_head, PG_mappedtodisk, PG_referenced, PG_swapbacked, PG_uptodate
+from kmock.mm.vm_flags import VM_SHARED
 
 if TYPE_CHECKING:
     from kmock.machine import Kernel
@@ -64,6 +66,20 @@ def remove_rmap(mm: mm_struct, page: Page) -> None:
     """``page_remove_rmap()``, and the process' counter: one mapping less."""
     mm.rss[counter_of(page)] -= 1
     page._mapcount -= 1
+
+
+def page_mkclean(page: Page) -> int:
+    """``folio_mkclean()``: have the next store fault through any mapping of a file's page; how many were written through."""
+    cleaned = 0
+    for vma in page.mapping.i_mmap:
+        address = vma.vm_start + (page.index - vma.vm_pgoff << 12)
+        if not vma.vm_flags & VM_SHARED or not vma.vm_start <= address < vma.vm_end:
+            continue
+        entry = vma.vm_mm.pte(address)
+        if entry & (PTE_DIRTY | PTE_RW) and (entry & PTE_PFN_MASK) >> 12 == page.pfn:
+            vma.vm_mm.set_pte(address, entry & ~(PTE_DIRTY | PTE_RW))
+            cleaned += 1
+    return cleaned
 
 
 def anon_vma_prepare(vma: vm_area_struct) -> None:

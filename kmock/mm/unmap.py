@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from kmock.hw.mmu import PTE_ACCESSED, PTE_DIRTY, PTE_PFN_MASK, PTE_SPECIAL
 from kmock.mm.debug import dump_page, pointer_value
 from kmock.mm.mm_struct import PTE_SOFT_PRESENT
-from kmock.mm.page import Page, PG_dirty
+from kmock.mm.page_writeback import set_page_dirty
 from kmock.mm.rmap import is_anon, mark_page_accessed, put_user_page, remove_rmap
 from kmock.mm.track_pfn import untrack_pfn
 from kmock.mm.vm_fault import ZERO_PFN
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from kmock.machine import Kernel
     from kmock.mm.mm_struct import mm_struct
+    from kmock.mm.page import Page
     from kmock.mm.vma import vm_area_struct
 
 PMD_SIZE: Final = 1 << 21
@@ -60,7 +61,7 @@ def zap_range(vma: vm_area_struct, start: int, end: int, keep: Callable[[Page | 
             continue
         if not is_anon(page):
             if entry & PTE_DIRTY:
-                page.set(PG_dirty)
+                set_page_dirty(page)
             if entry & PTE_ACCESSED and not vma.vm_flags & VM_SEQ_READ:
                 mark_page_accessed(page)
         remove_rmap(mm, page)

@@ -190,6 +190,8 @@ class AtomicSleep:
             again = f"{lines[0]} at {now}"
             if now != _line(first) and first.followed_by[-1:] != [again]:
                 first.followed_by.append(again)
+            if lines[0].startswith("BUG: scheduling"):
+                k.log.write_all(lines)  # which __schedule_bug() says each time
             return
         k.report(kind, lines[0], lines=lines[1:], stacks=stacks, key=key, taint="W")
 

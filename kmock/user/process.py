@@ -72,7 +72,7 @@ class Process(ProcessMemory):
     # -- files ------------------------------------------------------------------------------------
 
     def open(self, path: str, flags: int = os.O_RDWR) -> int:
-        """Open a device node; return the descriptor."""
+        """Open a device node or a file; return the descriptor. ``O_CREAT`` makes a file below ``/mnt``."""
         fd = next(n for n in range(FIRST_FD, RLIMIT_NOFILE + 1) if n not in self.files)
         if fd == RLIMIT_NOFILE:
             raise _error(errno.EMFILE, path)
@@ -83,7 +83,7 @@ class Process(ProcessMemory):
         k = self.kernel
         inode = k.devtmpfs.lookup(path)
         if inode is None:
-            return -errno.ENOENT
+            return self._open_file(path, flags, fd)
         file = File(path, inode, flags, _NO_OPERATIONS)
         before = k.seq
         result = k.chrdevs.open(inode, file)
@@ -92,6 +92,21 @@ class Process(ProcessMemory):
             return result
         file.open_seqs = before, k.seq
         opened(file)
+        self.files[fd] = file
+        return 0
+
+    def _open_file(self, path: str, flags: int, fd: int) -> int:
+        fs = self.kernel.diskfs
+        known = path in fs.inodes
+        inode = fs.lookup(path, flags)
+        if inode is None:
+            return -errno.ENOENT
+        if known and flags & os.O_CREAT and flags & os.O_EXCL:
+            return -errno.EEXIST
+        file = File(path, inode, flags, inode.i_fop)
+        opened(file)
+        if flags & os.O_TRUNC:
+            fs.truncate(inode, 0)
         self.files[fd] = file
         return 0
 
@@ -178,6 +193,11 @@ class Process(ProcessMemory):
         file = self._file(fd)
         sync = file.f_op.fsync
         self._call("fsync", lambda: -errno.EINVAL if sync is None else sync(file, 0, (1 << 63) - 1, 0), about=file.path)
+
+    def ftruncate(self, fd: int, size: int) -> None:
+        """Give a file another size: what lies beyond is gone, what is new is zeroes."""
+        file = self._file(fd)
+        self._call("ftruncate", lambda: self.kernel.diskfs.ftruncate(file, size), about=file.path)
 
     def _scratch_of(self, n: int) -> Ptr:
         # What read() and write() pass to the kernel; ends at a hole, as every buffer does.

@@ -61,6 +61,7 @@ _RULES = [
     (r"\(____ptrval____\)|<addr>|<entry>", r"(?:0x)?[0-9a-f]{8,16}"),
     (r"kworker/<n>", r"kworker/\w+:\w+(?:/\d+)?"),
     (r"<hex>", r"(?:0x)?[0-9a-f]+"),
+    (r"/preempt_count \d+", r"/0x[0-9a-f]{8}"),
     (r"<pid>|<pfn>|<n>|<line>", r"(?:0x)?[0-9a-f]+"),
     (r"\b(?:sh|init)(?=[/:\[ ](?!\s*\w+\())", r"[\w./-]+"),  # the task's name
     (r"\((?:Tainted: [^)]*|Not tainted)\)", r"\((?:Tainted: [^)]*|Not tainted)\)"),

@@ -7,7 +7,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import kmock
-from kmock.linux.fs import file_operations
+from kmock.linux.delay import msleep
+from kmock.linux.fs import file_operations, filemap_write_and_wait_range
 from kmock.linux.gfp import __GFP_ZERO, GFP_KERNEL, __free_page, alloc_page
 from kmock.linux.kthread import kthread_run
 from kmock.linux.miscdevice import misc_register, miscdevice
@@ -21,6 +22,8 @@ from kmock.linux.mm import (
     VM_MIXEDMAP,
     ZERO_PAGE,
     PageAnon,
+    PageDirty,
+    PageUptodate,
     fixup_user_fault,
     get_page,
     get_user_pages,
@@ -37,20 +40,25 @@ from kmock.linux.mm import (
     pin_user_pages_fast,
     put_page,
     remap_pfn_range,
+    set_page_dirty_lock,
     unpin_user_page,
     unpin_user_pages,
+    unpin_user_pages_dirty_lock,
     vm_insert_page,
     vm_operations_struct,
     vmf_insert_mixed,
 )
 from kmock.linux.mmap_lock import mmap_read_lock, mmap_read_unlock
+from kmock.linux.pagemap import unlock_page
 from kmock.linux.pfn_t import page_to_pfn_t
 from kmock.linux.preempt import preempt_disable, preempt_enable
 from kmock.linux.spinlock import DEFINE_SPINLOCK, spin_lock, spin_unlock
-from tests.conformance.replay import pending, scenario
+from kmock.mm.address_space import address_space_operations
+from tests.conformance.replay import scenario
 
 if TYPE_CHECKING:
     from kmock import Kernel
+    from kmock.fs.diskfs import DiskInode
     from kmock.mm.page import Page
     from kmock.user.process import Process
     from tests.conformance.replay import Replay
@@ -58,10 +66,6 @@ if TYPE_CHECKING:
 RW = mmap.PROT_READ | mmap.PROT_WRITE
 PAGE = 4096
 FIXED = 0x10
-
-pending("filemap.h-dirty-file", "needs the page cache of a file on a disk")
-pending("filemap.h-pin-truncate", "needs the page cache of a file on a disk")
-pending("filemap.h-dirtylock-atomic", "needs the page cache of a file on a disk, whose page is locked while it is read")
 
 
 def anonymous(k: Kernel, pages: int, touched: int, address: int = 0) -> tuple[Process, int]:
@@ -539,3 +543,84 @@ def pin_put(k: Kernel, s: Replay) -> None:
     state(s, "after_put_page", pages[0])
     p.munmap(addr, PAGE)
     state(s, "after_munmap", pages[0])
+
+
+# -- pages of a file ------------------------------------------------------------------------------------
+
+
+def file_mapping(k: Kernel) -> tuple[Process, int, DiskInode]:
+    """A process that maps the first page of a file of 64 KiB, of which nothing is in memory."""
+    inode = k.inode(65536, "/mnt/u_file")
+    inode.disk.write(0, b"-" * 65536)
+    p = process(k)
+    return p, p.mmap(p.open(inode.path), PAGE, RW, mmap.MAP_SHARED), inode
+
+
+@scenario("filemap.h-dirty-file")
+def dirty_file(k: Kernel, s: Replay) -> None:
+    _, addr, inode = file_mapping(k)
+    n, pages = get_user_pages_fast(addr, 1, 0)
+    s.check("get_user_pages_fast", n)
+    s.check("got.PageDirty", PageDirty(pages[0]))
+    s.check("got.PageUptodate", PageUptodate(pages[0]))
+    page_address(pages[0])[0] = ord("K")
+    put_page(pages[0])
+    result = filemap_write_and_wait_range(inode.i_mapping, 0, (1 << 63) - 1)
+    s.check("without_set_page_dirty.filemap_write_and_wait_range", result)
+    s.check("backing_store_byte_0", inode.disk.read(0, 1).decode())
+    n, pages = get_user_pages_fast(addr, 1, 0)
+    s.check("get_user_pages_fast#2", n)
+    page_address(pages[0])[0] = ord("L")
+    s.check("set_page_dirty_lock", set_page_dirty_lock(pages[0]))
+    s.check("dirtied.PageDirty", PageDirty(pages[0]))
+    s.check("dirtied.PageUptodate", PageUptodate(pages[0]))
+    put_page(pages[0])
+    result = filemap_write_and_wait_range(inode.i_mapping, 0, (1 << 63) - 1)
+    s.check("with_set_page_dirty_lock.filemap_write_and_wait_range", result)
+    s.check("backing_store_byte_0_then", inode.disk.read(0, 1).decode())
+
+
+@scenario("filemap.h-pin-truncate")
+def pin_truncate(k: Kernel, s: Replay) -> None:
+    p, addr, _ = file_mapping(k)
+
+    def look(when: str) -> None:
+        s.check(f"{when}.page_count", page_count(page))
+        s.check(f"{when}.page_mapcount", page_mapcount(page))
+        s.check(f"{when}.page_maybe_dma_pinned", page_maybe_dma_pinned(page))
+
+    n, (page,) = pin_user_pages_fast(addr, 1, FOLL_WRITE)
+    s.check("pin_user_pages_fast", n)
+    look("pinned")
+    p.ftruncate(3, 0)
+    look("after_truncate")
+    unpin_user_pages_dirty_lock([page], 1, True)
+    look("after_unpin")
+    try:
+        p.load(addr, 1)
+    except kmock.UserSignal as signal:
+        s.check("user_read", signal.signal)
+
+
+@scenario("filemap.h-dirtylock-atomic")
+def dirtylock_atomic(k: Kernel, s: Replay) -> None:
+    _, addr, inode = file_mapping(k)
+    lk = DEFINE_SPINLOCK("lk2")
+    ops = inode.i_mapping.a_ops
+
+    def slowly(page: Page, wbc: Any) -> int:
+        msleep(10)
+        unlock_page(page)
+        return 0
+
+    n, pages = get_user_pages_fast(addr, 1, FOLL_WRITE)
+    s.check("get_user_pages_fast", n)
+    # The recorded page was clean and locked by then: the flusher had it, as the fault had made it dirty.
+    inode.i_mapping.a_ops = address_space_operations(writepage=slowly, dirty_folio=ops.dirty_folio)
+    flusher = k.spawn(lambda: filemap_write_and_wait_range(inode.i_mapping, 0, PAGE - 1))
+    msleep(1)
+    spin_lock(lk)
+    s.check("set_page_dirty_lock", set_page_dirty_lock(pages[0]))
+    spin_unlock(lk)
+    k.join(flusher)
+    put_page(pages[0])

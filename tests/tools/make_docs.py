@@ -124,9 +124,10 @@ def _header_modules() -> Iterator[str]:
 
 def _functions(module_name: str) -> list[Any]:
     names = vars(importlib.import_module(module_name))
-    # A header re-exports what others define: each function is listed where it is at home.
-    own = [f for f in names.values() if getattr(f, "__module__", "") == module_name and hasattr(f, "contract")]
-    return sorted(own, key=lambda f: str(f.contract.name).lower())
+    # A header re-exports what others define: each function is listed where it is at home, whichever part of it that is.
+    header = module_name.removeprefix("kmock.").replace(".", "/") + ".h"
+    own = {id(f): f for f in names.values() if hasattr(f, "contract") and f.contract.header == header}
+    return sorted(own.values(), key=lambda f: str(f.contract.name).lower())
 
 
 def _header(module_name: str, functions: list[Any], tested_by: dict[str, Caller]) -> str:
