@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import errno
 import mmap as host
+from stat import S_ISREG
 from typing import TYPE_CHECKING, Any, Final
 
+from kmock.kernel.contracts import release
 from kmock.mm.unmap import free_pgtables, unmap_vmas
 from kmock.mm.vm_flags import (
     VM_ACCESS_FLAGS,
@@ -32,6 +34,7 @@ from kmock.mm.vma import set_page_prot, vm_area_struct, vm_operations_struct
 from kmock.mm.vma_merge import link_file, split_vma, unlink, unlink_file, vma_merge
 
 if TYPE_CHECKING:
+    from kmock.machine import Kernel
     from kmock.mm.mm_struct import mm_struct
 
 PAGE_SIZE: Final = 4096
@@ -42,6 +45,8 @@ STACK_LIMIT: Final = 8 << 20
 """RLIMIT_STACK, as most systems have it."""
 FMODE_READ: Final = 1
 FMODE_WRITE: Final = 2
+FMODE_UNSIGNED_OFFSET: Final = 0x2000
+MAX_LFS_FILESIZE: Final = (1 << 63) - 1
 
 # include/uapi/asm-generic/mman.h; not every Python's mmap module has them all.
 MAP_TYPE: Final = 0xF
@@ -148,6 +153,8 @@ def do_mmap(mm: mm_struct, file: Any, address: int, length: int, prot: int, flag
         return -errno.EEXIST
     vm_flags = calc_vm_prot_bits(prot) | sum(bit for given, bit in _VM_OF_MAP if flags & given)
     vm_flags |= mm.def_flags | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
+    if file is not None and not file_mmap_ok(mm.kernel, file, pgoff, length):
+        return -errno.EOVERFLOW
     found = _anonymous_flags(vm_flags, flags) if file is None else _file_flags(file, vm_flags, prot, flags)
     if found < 0:
         return found
@@ -156,6 +163,14 @@ def do_mmap(mm: mm_struct, file: Any, address: int, length: int, prot: int, flag
     if flags & MAP_NORESERVE:
         found |= VM_NORESERVE
     return mmap_region(mm, file, address, length, found, pgoff)
+
+
+def file_mmap_ok(k: Kernel, file: Any, pgoff: int, length: int) -> bool:
+    """``file_mmap_ok()``, which came with 4.17: whether all of the range has an offset in the file that does not wrap."""
+    if file.f_mode & FMODE_UNSIGNED_OFFSET or (k.config.version and release(k.config.version) < (4, 17)):
+        return True
+    last = MAX_LFS_FILESIZE if S_ISREG(file.f_inode.i_mode) else (1 << k.layout.bits) - 1
+    return length <= last and pgoff <= last - length >> 12
 
 
 def _anonymous_flags(vm_flags: int, flags: int) -> int:

@@ -839,3 +839,23 @@ class TestProc:
     def test_nobody(self, k):
         with pytest.raises(OSError, match="No such file"):
             k.read_file("/proc/1/maps")
+
+
+@pytest.mark.parametrize(("version", "error"), [("4.16", errno.EINVAL), ("6.1", errno.EOVERFLOW)])
+def test_an_offset_that_would_wrap_never_reaches_a_driver_of_today(version, error):
+    with kmock.boot(version=version) as k:
+        asked = []
+
+        def refuse(filp, vma):
+            asked.append(vma.vm_pgoff)
+            return -errno.EINVAL
+
+        misc = miscdevice(name="dev", fops=file_operations(mmap=refuse))
+        misc_register(misc)
+        p = k.user()
+        with pytest.raises(OSError) as failed:
+            p.mmap(p.open("/dev/dev"), PAGE, mmap.PROT_READ, mmap.MAP_SHARED, (1 << 64) - PAGE)
+        assert failed.value.errno == error
+        assert bool(asked) == (error == errno.EINVAL)
+        p.exit()
+        misc_deregister(misc)
