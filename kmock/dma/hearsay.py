@@ -59,7 +59,9 @@ class Hearsay:
         return derived(value, phys)
 
     def kind(self, source: int) -> str:
-        """The kind of report for going by the number at ``source``."""
+        """The kind of report for going by the number at ``source``; empty where that is no address in memory."""
+        if source not in self._bytes:
+            return ""
         return "dma-double-fetch" if source in self._changed else "dma-device-value-trusted"
 
 

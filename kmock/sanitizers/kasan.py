@@ -142,7 +142,7 @@ class Kasan:
             chosen = chosen_by_device()
             if chosen is not None:
                 role, value = chosen
-                kind = k.dma.hearsay.kind(value.source) if k.ram.exists(value.source) else "mmio-value-unchecked"
+                kind = ("dma" in vars(k) and k.dma.hearsay.kind(value.source)) or "mmio-value-unchecked"
                 lines.append(f"The {role} is {value:#x}, as the device said at {value.source:#x}")
         if about is not None:
             stacks |= origin_stacks(about)
