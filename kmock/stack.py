@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import CodeType
+    from types import CodeType, FrameType
 
 HERE = str(Path(__file__).parent) + "/"
 DEPTH = 12
@@ -134,6 +134,14 @@ def result_dropped(called: str) -> bool:
     call = next((n for n in range(at, -1, -2) if code[n] != _CACHE), 0)
     following = next((n for n in range(at + 2, len(code), 2) if code[n] != _CACHE), call)
     return code[call] in _CALLS and code[following] == _POP_TOP
+
+
+def driver_frame() -> FrameType | None:
+    """Return the running frame of the driver that called into kmock, None if nobody outside did."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(HERE):
+        frame = frame.f_back
+    return frame
 
 
 def line_of(code: CodeType, instruction: int) -> int:

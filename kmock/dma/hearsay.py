@@ -6,15 +6,14 @@ told as that. Memory is looked at from the first time on that a device writes to
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from kmock.lang.device_value import derived
 from kmock.sanitizers.pfnmaps import COHERENT_ALLOC
-from kmock.stack import HERE
+from kmock.stack import driver_frame
 
 if TYPE_CHECKING:
-    from types import CodeType, FrameType
+    from types import CodeType
 
     from kmock.lang.ptr import Ptr
     from kmock.machine import Kernel
@@ -47,7 +46,7 @@ class Hearsay:
         phys = about.phys + int(p) - about.addr + offset
         if phys not in self._bytes:
             return value
-        frame = _driver_frame()
+        frame = driver_frame()
         if frame is not None:
             here = frame.f_code, id(frame)
             before = self._loads.get(phys)
@@ -63,10 +62,3 @@ class Hearsay:
         if source not in self._bytes:
             return ""
         return "dma-double-fetch" if source in self._changed else "dma-device-value-trusted"
-
-
-def _driver_frame() -> FrameType | None:
-    frame: FrameType | None = sys._getframe(3)
-    while frame is not None and frame.f_code.co_filename.startswith(HERE):
-        frame = frame.f_back
-    return frame

@@ -14,6 +14,7 @@ from kmock.kernel.atomic import atomic_t
 from kmock.kernel.contracts import Contracts
 from kmock.kernel.refcount import kref, refcount_t
 from kmock.kernel.work import delayed_work
+from kmock.lang.ptr import origin_of
 from kmock.lang.struct import as_ptr
 from kmock.stack import capture
 
@@ -176,7 +177,7 @@ class ExploringContracts(Contracts):
             order.carried(about)
 
     def _frees(self, pointer: Any) -> None:
-        owner = getattr(getattr(pointer, "_ptr", pointer), "origin", None)
+        owner = origin_of(pointer)
         if owner is not None and owner.live and not self.kernel.explorer.order.alone:
             self.kernel.explorer.races.freed(owner, capture(4, 24))
 

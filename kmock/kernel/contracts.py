@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 from kmock.hw.cpu import HARDIRQ_MASK, NMI_MASK, SOFTIRQ_MASK, SOFTIRQ_OFFSET
-from kmock.stack import HERE, site
+from kmock.stack import driver_frame, site
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import FrameType
 
     from kmock.linux._api import Contract
     from kmock.machine import Kernel
@@ -152,9 +150,7 @@ def _may_sleep(contract: Contract, args: tuple[Any, ...], kwargs: dict[str, Any]
 
 def caller_gfp() -> int | None:
     """The gfp parameter of the driver's function that makes the call, None if it has none."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(HERE):
-        frame = frame.f_back
+    frame = driver_frame()
     if frame is None:
         return None
     parameters = frame.f_code.co_varnames[: frame.f_code.co_argcount]

@@ -8,6 +8,7 @@ from kmock.hw.cpu import HARDIRQ_MASK, NMI_MASK, SOFTIRQ_MASK
 from kmock.kernel import callbacks, kthread, preempt, spurious
 from kmock.kernel.hang import Wait
 from kmock.kernel.task import TASK_INTERRUPTIBLE, TASK_RUNNING
+from kmock.lang.ptr import origin_of
 from kmock.sanitizers.leftovers import Registration
 from kmock.stack import capture, site, sites
 
@@ -171,7 +172,7 @@ class Irqs:
 
     def _check_order(self, action: Action, kind: str) -> None:
         """Report a handler that was still on its line when the memory it works on had gone."""
-        about = spurious.origin_of(action.dev_id)
+        about = origin_of(action.dev_id)
         if about is None or about.live or about.free_stack is None:
             return
         k = self.kernel
@@ -242,7 +243,7 @@ class Irqs:
 
     def torn_down(self, about: Allocation) -> bool:
         """Whether a handler runs whose ``dev_id`` is ``about``, which has been freed."""
-        return bool(self.handling) and spurious.origin_of(self.handling[-1].dev_id) is about
+        return bool(self.handling) and origin_of(self.handling[-1].dev_id) is about
 
     def requested_too_early(self) -> bool:
         """Whether a handler runs while the driver's function that requested its line has not returned."""
@@ -337,8 +338,7 @@ class Irqs:
 
     def _enabled_interrupts(self, action: Action) -> None:
         k = self.kernel
-        name = getattr(action.handler, "__name__", "handler")
-        message = f"irq {action.irq} handler {name}+0x0/0x0 enabled interrupts"
+        message = f"irq {action.irq} handler {action.function}+0x0/0x0 enabled interrupts"
         stacks = {"access": self.enabled_at or action.stack}
         key = ("irq-enabled", action.irq)
         k.warn(
@@ -358,7 +358,7 @@ class Irqs:
             f"irq event {action.irq}: bogus return value {value}",
             lines=[
                 "handlers:",
-                f"[<{self.kernel.layout.modules:016x}>] {getattr(action.handler, '__name__', 'handler')}",
+                f"[<{self.kernel.layout.modules:016x}>] {action.function}",
             ],
             stacks={"access": spurious.handler_stack(action.handler) or action.stack, "requested": action.stack},
             key=("irq-return", action.irq),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kmock.lang.ptr import origin_of
 from kmock.stack import user_frames
 
 if TYPE_CHECKING:
@@ -87,5 +88,5 @@ class RcuPointers:
 
 
 def _origin(value: Any) -> Allocation | None:
-    origin: Allocation | None = getattr(getattr(value, "_ptr", value), "origin", None)
+    origin = origin_of(value)
     return origin if origin is not None and origin.addr else None

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kmock.kernel.task import Task
     from kmock.machine import Kernel
     from kmock.sanitizers.lockdep import Site
+    from kmock.sanitizers.object import Allocation
     from kmock.stack import Stack
 
 T = TypeVar("T")
@@ -79,9 +80,9 @@ class seqlock_t:
         self.lock = spinlock_t(name, site)
         self.seqcount = seqcount_t(name, self.lock)
 
-    def memory_freed(self, k: Kernel, allocation: object) -> None:
+    def memory_freed(self, k: Kernel, allocation: Allocation | None) -> None:
         """The memory that it lies in is being freed."""
-        self.lock.memory_freed(k, None)
+        self.lock.memory_freed(k, allocation)
 
 
 # -- readers ----------------------------------------------------------------------------------------------

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kmock.kernel.irq import Action, Line
     from kmock.machine import Kernel
-    from kmock.sanitizers.object import Allocation
     from kmock.stack import Stack
 
 _LOOK_EVERY = 100_000
@@ -50,12 +49,6 @@ def claimed(k: Kernel, source: Any, actions: list[Action]) -> None:
                 stacks={"access": handler_stack(action.handler) or action.stack, "requested": action.stack},
                 key=("irq-claims", action),
             )
-
-
-def origin_of(cookie: Any) -> Allocation | None:
-    """Return the memory that a ``dev_id`` points to, where it is a pointer or a view."""
-    origin: Allocation | None = getattr(getattr(cookie, "_ptr", cookie), "origin", None)
-    return origin
 
 
 def handler_stack(function: Any) -> Stack:

@@ -216,3 +216,9 @@ def make_ptr(address: int, origin: Allocation | None) -> Ptr:
 
 
 NULL = Ptr(0)
+
+
+def origin_of(value: Any) -> Allocation | None:
+    """Return the allocation that a pointer, or the pointer of a view, is known to come from; None of anything else."""
+    origin: Allocation | None = getattr(getattr(value, "_ptr", value), "origin", None)
+    return origin

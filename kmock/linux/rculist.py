@@ -60,7 +60,7 @@ def list_replace_rcu(k: Kernel, old: list_head, new: list_head) -> None:
 @api(since="2.5.44")
 def list_for_each_entry_rcu(k: Kernel, head: list_head, type: Any, member: str, cond: Any = False) -> Iterator[Any]:
     """Every entry, for readers; ``cond`` says whether an updater that walks holds the lock."""
-    _check_reader(k, cond)
+    rcu_dereference_check(None, cond)
     return _fetched(k, lists.entries(lists.nodes(head), type, member))
 
 
@@ -93,12 +93,8 @@ def hlist_del_rcu(k: Kernel, n: hlist_node) -> None:
 @api(since="2.6.4")
 def hlist_for_each_entry_rcu(k: Kernel, head: hlist_head, type: Any, member: str, cond: Any = False) -> Iterator[Any]:
     """Every entry of a hash list, for readers; ``cond`` says whether an updater that walks holds the lock."""
-    _check_reader(k, cond)
-    return _fetched(k, hlist_for_each_entry(head, type, member))
-
-
-def _check_reader(k: Kernel, cond: Any) -> None:
     rcu_dereference_check(None, cond)
+    return _fetched(k, hlist_for_each_entry(head, type, member))
 
 
 def _fetched(k: Kernel, entries: Iterator[Any]) -> Iterator[Any]:
